@@ -1,0 +1,106 @@
+// Archive: a read-only container of members, whatever its format.
+//
+// A format is one file (zip.cc, directory.cc) that ends in one entry of the table in archive.cc. Opening
+// tells "not mine" (a null pointer: the next format is asked) from "mine but broken" (an error).
+//
+// Ownership: an Archive owns its source (memory or descriptor); views in Member live as long as it does.
+// Threads: after opening an Archive never changes, and every function may be called from any thread.
+// Failure: every error names the archive, and the member and offset where there is one.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "core/base/bytes.h"
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+
+namespace intact {
+
+// What an archive may cost. A member over its cap is listed, and refused when it is read.
+struct Limits {
+  std::uint64_t members = 4'000'000;
+  std::uint64_t member_size = std::uint64_t{4} << 30;     // bytes, unpacked
+  std::uint64_t directory_size = std::uint64_t{1} << 30;  // bytes of the central directory
+};
+
+struct Member {
+  std::string_view path;         // normalised: no leading or trailing '/', no "." or "..", no empty component
+  std::uint64_t size = 0;        // bytes, unpacked
+  std::uint64_t packed_size = 0;
+  std::uint64_t offset = 0;      // of the member's header in the archive
+  std::uint32_t crc = 0;
+  std::uint32_t mode = 0;        // Unix mode where the format keeps one, else 0
+  std::uint32_t time = 0;        // as the format keeps it; Archive::mtime converts
+  std::uint16_t method = 0;      // APPNOTE.TXT 4.4.5
+  bool directory = false;
+  bool encrypted = false;
+};
+
+// Where a stored member lies in a file: such a member can be mapped without copying.
+struct Extent {
+  int fd = -1;  // owned by the archive
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+
+// Where an archive's bytes come from.
+struct Source {
+  std::string name;  // what errors call it: a path, or the name given to bytes
+  std::variant<Bytes, UniqueFd> bytes;
+};
+
+class Archive {
+ public:
+  virtual ~Archive() = default;
+
+  const std::string& name() const { return name_; }
+  virtual const char* format() const = 0;  // "zip", "directory"
+
+  virtual std::span<const Member> members() const = 0;
+
+  // Seconds since the epoch.
+  virtual std::int64_t mtime(std::size_t index) const = 0;
+
+  // The member whole, its CRC-32 checked. A stored member of an archive in memory is not copied.
+  virtual Result<Bytes> read(std::size_t index) const = 0;
+
+  // The same into memory of the caller's, which has the member's size exactly.
+  virtual Result<void> read_into(std::size_t index, std::span<std::byte> target) const = 0;
+
+  // Where the member lies, when it is stored and the archive is a file; nothing otherwise. The header is
+  // checked, the contents are not: see check.
+  virtual Result<std::optional<Extent>> extent(std::size_t index) const = 0;
+
+  // Reads the member in pieces and compares its CRC-32, keeping nothing.
+  virtual Result<void> check(std::size_t index) const = 0;
+
+  // A file of its own on disk that holds just this member (a directory's), or nothing.
+  virtual std::optional<std::string> real_path(std::size_t) const { return std::nullopt; }
+
+ protected:
+  explicit Archive(std::string name) : name_(std::move(name)) {}
+  Archive(const Archive&) = delete;
+  Archive& operator=(const Archive&) = delete;
+
+  // An error about one member of this archive.
+  Error member_error(std::size_t index, std::string reason, std::optional<std::uint64_t> offset = {}) const;
+
+ private:
+  std::string name_;
+};
+
+// Opens with the first format that knows the source; an error of code kArchive if none does.
+Result<std::unique_ptr<Archive>> open_archive(Source source, const Limits& limits);
+
+// Opens the file or directory at `path`; errors of code kSystem if it cannot be opened.
+Result<std::unique_ptr<Archive>> open_archive(const std::string& path, const Limits& limits);
+
+}  // namespace intact

@@ -1,0 +1,19 @@
+// Path rules: the one place that normalises names.
+
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace intact {
+
+// A member's path as the tree keeps it: '/' between components, none empty, "." or "..", none at either
+// end, no NUL. Gives the view itself (without a trailing '/') where nothing else has to change, which is
+// nearly always; nothing for a name that cannot be a path below a root ("..", absolute, empty, NUL).
+std::optional<std::string_view> member_path(std::string_view name);
+
+// Resolves "", "." and ".." without looking at a file system, as os.path.normpath does for an absolute path.
+std::string normal_path(std::string_view absolute);
+
+}  // namespace intact

@@ -1,0 +1,162 @@
+// Tree: every mount, under its root, newest first. What import, file access and library loading ask.
+//
+// Reading takes no lock: a reader holds a Snapshot, which never changes; mount and unmount publish a new
+// one and free the old one when its last reader has gone. Writers take `mutex_`.
+//
+//     ReadGuard tree(engine_tree);
+//     if (auto found = tree->lookup("/abs/app.zip/pkg/data.txt")) …
+//
+// Two mounts may share a root (the same file twice, the same name twice): they are layers, the newest on top.
+// A Mount is pinned by whoever holds its shared_ptr; unmounting takes it out of the tree and no more.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/archive/archive.h"
+#include "core/base/result.h"
+#include "core/tree/index.h"
+
+namespace intact {
+
+struct MountOptions {
+  std::string root;                   // absolute and normal: "/abs/app.zip", "/intact/app"
+  std::string name;                   // what the user calls it
+  std::vector<std::string> prefixes;  // directories that count as the root, besides .data/purelib and platlib
+  bool first = false;                 // may shadow the standard library
+  bool files = true;                  // the redirect answers below the root
+  std::string extract_directory;      // where shared objects go if memory may not be executed; empty: nowhere
+};
+
+class Mount {
+ public:
+  Mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules);
+
+  const Archive& archive() const { return *archive_; }
+  const MountOptions& options() const { return options_; }
+  const std::string& root() const { return options_.root; }
+  const Index& index() const { return index_; }
+  // A number that no other mount of this process has or had.
+  std::uint64_t id() const { return id_; }
+
+  // "/root/pkg/x.py" for a node; the root itself for node 0.
+  std::string path_of(std::uint32_t node) const;
+
+ private:
+  std::uint64_t id_;
+  std::unique_ptr<Archive> archive_;
+  MountOptions options_;
+  Index index_;
+};
+
+using MountPtr = std::shared_ptr<const Mount>;
+
+// A place in the tree: a node of one mount.
+struct Place {
+  MountPtr mount;
+  std::uint32_t node = 0;
+
+  const Node& get() const { return mount->index().node(node); }
+  bool directory() const { return get().directory; }
+};
+
+// Mounts that share one root, newest first.
+struct Root {
+  std::string path;
+  std::vector<MountPtr> mounts;
+  bool files = false;  // some mount of it is answered by the redirect
+};
+
+class Snapshot {
+ public:
+  explicit Snapshot(std::vector<MountPtr> newest_first);
+
+  const std::vector<MountPtr>& mounts() const { return mounts_; }
+
+  // The root that `path` is, or lies below, and the rest without its leading '/'; null if none. `path` is
+  // absolute; what follows the root need not be normal. Allocates nothing.
+  std::pair<const Root*, std::string_view> root_of(std::string_view path) const;
+
+  // The newest file or directory at `path` (absolute). `rest` is normalised if it has to be.
+  std::optional<Place> lookup(std::string_view path) const;
+  std::optional<Place> lookup(const Root& root, std::string_view rest) const;
+
+  // Names in a directory, over all layers of the root, each once, newest first.
+  std::vector<Place> list(const Root& root, std::string_view rest) const;
+
+  // The union of all mounts: `path` below any root.
+  std::vector<Place> lookup_all(std::string_view path) const;
+
+  // Mounts that have something importable called `name` at their top level, newest first; null if none.
+  const std::vector<const MountPtr*>* top_level(std::string_view name) const;
+
+  // Shared objects of this base name, newest mount first.
+  std::vector<Place> shared_objects(std::string_view base_name) const;
+
+ private:
+  struct TopLevel {
+    std::string name;
+    std::vector<const MountPtr*> mounts;
+  };
+
+  std::vector<MountPtr> mounts_;
+  std::vector<Root> roots_;                  // sorted by path
+  std::vector<std::uint32_t> outer_;         // for each root the longest other root that is a prefix of it, or kNone
+  std::vector<TopLevel> top_level_;
+  std::vector<std::uint32_t> top_level_slots_;  // open addressing, a power of two
+};
+
+class Tree {
+ public:
+  Tree();
+  ~Tree();
+
+  MountPtr mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules);
+  // Whether it was there.
+  bool unmount(const Mount& mount);
+
+  // Whether an absolute path can lie below a root that the redirect answers: one load and one comparison, no
+  // reader's count. Wrong only in saying yes.
+  bool may_be_below(const char* path) const;
+
+ private:
+  friend class ReadGuard;
+  void publish(std::vector<MountPtr> newest_first);
+
+  std::mutex mutex_;  // of writers
+  std::atomic<const Snapshot*> snapshot_;
+  // Readers are counted in one of two counters; `phase_` says which new readers take. A snapshot is freed once
+  // the counter of its phase has been seen at zero (as in Linux's SRCU).
+  mutable std::atomic<std::uint64_t> readers_[2] = {};
+  std::atomic<std::uint32_t> phase_{0};
+  // The bytes that all roots of the redirect begin with (up to seven, low byte first) and, in the top byte, how many.
+  std::atomic<std::uint64_t> gate_;
+  std::vector<const Snapshot*> retired_;  // guarded by mutex_
+};
+
+// Holds one snapshot. Cheap (two atomic additions), re-entrant, usable in any thread and in a signal handler.
+class ReadGuard {
+ public:
+  explicit ReadGuard(const Tree& tree);
+  ~ReadGuard();
+  ReadGuard(const ReadGuard&) = delete;
+  ReadGuard& operator=(const ReadGuard&) = delete;
+
+  const Snapshot* operator->() const { return snapshot_; }
+  const Snapshot& operator*() const { return *snapshot_; }
+
+ private:
+  const Tree& tree_;
+  std::uint32_t phase_;
+  const Snapshot* snapshot_;
+};
+
+}  // namespace intact
