@@ -1,6 +1,6 @@
 // Engine: the tree, the images and the redirect of this process, put together.
 //
-// The one global of core, because the C library has one set of loaded objects and one set of GOT slots for a
+// The one global, because the C library has one set of loaded objects and one set of GOT slots for a
 // process; every interpreter in it shares the mounts. It is never destroyed: slots and images outlive main.
 
 #pragma once

@@ -1,4 +1,4 @@
-#include "core/engine.h"
+#include "python/ext/engine.h"
 
 namespace intact {
 
