@@ -74,7 +74,7 @@ class Index {
   const std::vector<std::uint32_t>& shared_objects() const { return shared_objects_; }
 
  private:
-  // see index.cc
+  // An empty slot has no node. The stem is the beginning of the node's path; ranks are explained in index.cc.
   struct ModuleSlot {
     std::uint32_t hash = 0;
     std::uint32_t stem_size = 0;
@@ -93,8 +93,6 @@ class Index {
   const NodeSlot* node_slot(std::string_view path, std::uint64_t hash) const;
   void add_module(std::string_view path, std::uint32_t node);
   void put_module(std::string_view stem, std::uint8_t rank, std::uint32_t node);
-  void grow_nodes(std::size_t capacity);
-  void grow_modules(std::size_t capacity);
 
   std::vector<Node> nodes_;
   std::vector<NodeSlot> node_slots_;      // open addressing, a power of two

@@ -96,7 +96,10 @@ class Snapshot {
   std::vector<Place> lookup_all(std::string_view path) const;
 
   // Mounts that have something importable called `name` at their top level, newest first; null if none.
-  const std::vector<const MountPtr*>* top_level(std::string_view name) const;
+  const std::vector<const Mount*>* top_level(std::string_view name) const;
+
+  // The owner of a mount of this snapshot.
+  MountPtr pin(const Mount* mount) const;
 
   // Shared objects of this base name, newest mount first.
   std::vector<Place> shared_objects(std::string_view base_name) const;
@@ -104,8 +107,11 @@ class Snapshot {
  private:
   struct TopLevel {
     std::string name;
-    std::vector<const MountPtr*> mounts;
+    std::vector<const Mount*> mounts;
   };
+
+  void add_top_level(std::string_view name, const MountPtr& mount);
+  std::uint32_t* top_level_slot(std::string_view name);
 
   std::vector<MountPtr> mounts_;
   std::vector<Root> roots_;                  // sorted by path
@@ -123,23 +129,29 @@ class Tree {
   // Whether it was there.
   bool unmount(const Mount& mount);
 
-  // Whether an absolute path can lie below a root that the redirect answers: one load and one comparison, no
-  // reader's count. Wrong only in saying yes.
+  // Whether an absolute path can lie below a root that the redirect answers: a comparison with what all their roots begin
+  // with, without counting as a reader. Wrong only in saying yes.
   bool may_be_below(const char* path) const;
 
  private:
   friend class ReadGuard;
   void publish(std::vector<MountPtr> newest_first);
 
+  void set_gate(const Snapshot& snapshot);
+
   std::mutex mutex_;  // of writers
   std::atomic<const Snapshot*> snapshot_;
-  // Readers are counted in one of two counters; `phase_` says which new readers take. A snapshot is freed once
-  // the counter of its phase has been seen at zero (as in Linux's SRCU).
-  mutable std::atomic<std::uint64_t> readers_[2] = {};
-  std::atomic<std::uint32_t> phase_{0};
-  // The bytes that all roots of the redirect begin with (up to seven, low byte first) and, in the top byte, how many.
-  std::atomic<std::uint64_t> gate_;
-  std::vector<const Snapshot*> retired_;  // guarded by mutex_
+  // Readers under way. A snapshot that has been replaced is freed once this has been seen at zero afterwards.
+  mutable std::atomic<std::uint64_t> readers_{0};
+  std::vector<std::unique_ptr<const Snapshot>> retired_;  // guarded by mutex_
+
+  // The bytes that all roots of the redirect begin with, eight to a word, low byte first. `gate_sequence_` is odd while
+  // they change and differs afterwards (a sequence lock whose reader, in doubt, says yes).
+  static constexpr std::size_t kGateWords = 32;
+  std::atomic<std::uint64_t> gate_[kGateWords] = {};
+  std::atomic<std::uint32_t> gate_size_;  // bytes; kGateClosed if there is no such root
+  std::atomic<std::uint32_t> gate_sequence_{0};
+  static constexpr std::uint32_t kGateClosed = UINT32_MAX;
 };
 
 // Holds one snapshot. Cheap (two atomic additions), re-entrant, usable in any thread and in a signal handler.
@@ -155,7 +167,6 @@ class ReadGuard {
 
  private:
   const Tree& tree_;
-  std::uint32_t phase_;
   const Snapshot* snapshot_;
 };
 

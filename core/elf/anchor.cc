@@ -1,0 +1,1 @@
+// stands until the layer's first source lands

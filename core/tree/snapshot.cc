@@ -1,0 +1,148 @@
+// Looking things up in one state of the tree.
+
+#include <algorithm>
+#include <bit>
+
+#include "core/base/path.h"
+#include "core/tree/tree.h"
+
+namespace intact {
+namespace {
+
+bool is_normal(std::string_view rest) {
+  return rest.empty() || member_path(rest) == rest;
+}
+
+// What can be imported by this name at the top level of a mount: "x" for x/ and x.py; empty for nothing.
+std::string_view top_level_name(const Node& node) {
+  const std::string_view name = node.name();
+  const std::string_view stem = name.substr(0, name.find('.'));
+  return node.directory && stem.size() != name.size() ? std::string_view() : stem;
+}
+
+}  // namespace
+
+Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newest_first)) {
+  for (const MountPtr& mount : mounts_) {
+    auto at = std::lower_bound(roots_.begin(), roots_.end(), mount->root(),
+                               [](const Root& root, const std::string& path) { return root.path < path; });
+    if (at == roots_.end() || at->path != mount->root()) at = roots_.insert(at, Root{.path = mount->root()});
+    at->mounts.push_back(mount);
+    at->files |= mount->options().files;
+  }
+  for (std::size_t i = 0; i < roots_.size(); ++i) {
+    std::uint32_t outer = i == 0 ? kNone : static_cast<std::uint32_t>(i - 1);
+    while (outer != kNone && !roots_[i].path.starts_with(roots_[outer].path)) outer = outer_[outer];
+    outer_.push_back(outer);
+  }
+  for (const MountPtr& mount : mounts_) {
+    const Index& index = mount->index();
+    for (std::uint32_t n = index.node(0).first_child; n != kNone; n = index.node(n).next_sibling) {
+      const std::string_view name = top_level_name(index.node(n));
+      if (!name.empty() && index.find_module(name)) add_top_level(name, mount);
+    }
+  }
+}
+
+void Snapshot::add_top_level(std::string_view name, const MountPtr& mount) {
+  if ((top_level_.size() + 1) * 2 > top_level_slots_.size()) {
+    top_level_slots_.assign(std::max<std::size_t>(64, top_level_slots_.size() * 2), kNone);
+    for (std::uint32_t i = 0; i < top_level_.size(); ++i) *top_level_slot(top_level_[i].name) = i;
+  }
+  std::uint32_t* slot = top_level_slot(name);
+  if (*slot == kNone) {
+    *slot = static_cast<std::uint32_t>(top_level_.size());
+    top_level_.push_back({std::string(name), {}});
+  }
+  std::vector<const Mount*>& mounts = top_level_[*slot].mounts;
+  if (mounts.empty() || mounts.back() != mount.get()) mounts.push_back(mount.get());
+}
+
+std::uint32_t* Snapshot::top_level_slot(std::string_view name) {
+  const std::size_t mask = top_level_slots_.size() - 1;
+  for (std::size_t i = hash_bytes(name) & mask;; i = (i + 1) & mask) {
+    if (top_level_slots_[i] == kNone || top_level_[top_level_slots_[i]].name == name) return &top_level_slots_[i];
+  }
+}
+
+const std::vector<const Mount*>* Snapshot::top_level(std::string_view name) const {
+  if (top_level_.empty()) return nullptr;
+  const std::uint32_t slot = *const_cast<Snapshot*>(this)->top_level_slot(name);
+  return slot == kNone ? nullptr : &top_level_[slot].mounts;
+}
+
+MountPtr Snapshot::pin(const Mount* mount) const {
+  for (const MountPtr& candidate : mounts_) {
+    if (candidate.get() == mount) return candidate;
+  }
+  return nullptr;
+}
+
+// Any root that is a prefix of `path` is also a prefix of the greatest root that is not greater than `path`, or is
+// that root; outer_ leads from each to the next shorter one.
+std::pair<const Root*, std::string_view> Snapshot::root_of(std::string_view path) const {
+  const auto after = std::upper_bound(roots_.begin(), roots_.end(), path,
+                                      [](std::string_view p, const Root& root) { return p < root.path; });
+  std::uint32_t i = after == roots_.begin() ? kNone : static_cast<std::uint32_t>(after - roots_.begin() - 1);
+  for (; i != kNone; i = outer_[i]) {
+    const std::string& root = roots_[i].path;
+    if (!path.starts_with(root)) continue;
+    if (path.size() == root.size()) return {&roots_[i], {}};
+    if (path[root.size()] == '/') return {&roots_[i], path.substr(root.size() + 1)};
+  }
+  return {nullptr, {}};
+}
+
+std::optional<Place> Snapshot::lookup(const Root& root, std::string_view rest) const {
+  while (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
+  if (!is_normal(rest)) return lookup(normal_path(root.path + "/" + std::string(rest)));
+  for (const MountPtr& mount : root.mounts) {
+    if (const auto node = mount->index().find(rest)) return Place{mount, *node};
+  }
+  return std::nullopt;
+}
+
+std::optional<Place> Snapshot::lookup(std::string_view path) const {
+  const auto [root, rest] = root_of(path);
+  return root == nullptr ? std::nullopt : lookup(*root, rest);
+}
+
+std::vector<Place> Snapshot::list(const Root& root, std::string_view rest) const {
+  std::vector<Place> found;
+  std::vector<std::string_view> seen;  // sorted; only kept where there is more than one layer
+  for (const MountPtr& mount : root.mounts) {
+    const Index& index = mount->index();
+    const auto directory = index.find(rest);
+    if (!directory) continue;
+    for (std::uint32_t n = index.node(*directory).first_child; n != kNone; n = index.node(n).next_sibling) {
+      const std::string_view name = index.node(n).name();
+      if (root.mounts.size() > 1) {
+        const auto at = std::lower_bound(seen.begin(), seen.end(), name);
+        if (at != seen.end() && *at == name) continue;
+        seen.insert(at, name);
+      }
+      found.push_back({mount, n});
+    }
+  }
+  return found;
+}
+
+std::vector<Place> Snapshot::lookup_all(std::string_view path) const {
+  std::vector<Place> found;
+  for (const MountPtr& mount : mounts_) {
+    if (const auto node = mount->index().find(path)) found.push_back({mount, *node});
+  }
+  return found;
+}
+
+std::vector<Place> Snapshot::shared_objects(std::string_view base_name) const {
+  std::vector<Place> found;
+  for (const MountPtr& mount : mounts_) {
+    for (const std::uint32_t node : mount->index().shared_objects()) {
+      if (mount->index().node(node).name() == base_name) found.push_back({mount, node});
+    }
+  }
+  return found;
+}
+
+}  // namespace intact

@@ -1,0 +1,105 @@
+// Publishing states of the tree, and the two ways of reading them.
+
+#include "core/tree/tree.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+namespace intact {
+namespace {
+
+std::atomic<std::uint64_t> next_mount_id{1};
+
+}  // namespace
+
+Mount::Mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules)
+    : id_(next_mount_id.fetch_add(1, std::memory_order_relaxed)),
+      archive_(std::move(archive)),
+      options_(std::move(options)),
+      index_(*archive_, options_.prefixes, rules) {}
+
+std::string Mount::path_of(std::uint32_t node) const {
+  const std::string_view path = index_.node(node).path;
+  return path.empty() ? root() : root() + "/" + std::string(path);
+}
+
+Tree::Tree() : snapshot_(new Snapshot({})), gate_size_(kGateClosed) {}
+
+Tree::~Tree() { delete snapshot_.load(); }
+
+MountPtr Tree::mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules) {
+  auto mount = std::make_shared<const Mount>(std::move(archive), std::move(options), rules);
+  const std::lock_guard lock(mutex_);
+  std::vector<MountPtr> mounts{mount};
+  const std::vector<MountPtr>& older = snapshot_.load()->mounts();
+  mounts.insert(mounts.end(), older.begin(), older.end());
+  publish(std::move(mounts));
+  return mount;
+}
+
+bool Tree::unmount(const Mount& mount) {
+  const std::lock_guard lock(mutex_);
+  std::vector<MountPtr> mounts = snapshot_.load()->mounts();
+  const auto gone = std::erase_if(mounts, [&](const MountPtr& other) { return other.get() == &mount; });
+  if (gone > 0) publish(std::move(mounts));
+  return gone > 0;
+}
+
+// A reader that still uses the old snapshot added itself to readers_ before the exchange, so once readers_ has been seen
+// at zero after it, nobody does. Readers are brief; should they never all be away at once, the old one waits for the
+// next change.
+void Tree::publish(std::vector<MountPtr> newest_first) {
+  constexpr int kTries = 1000;
+  auto next = std::make_unique<const Snapshot>(std::move(newest_first));
+  set_gate(*next);
+  retired_.emplace_back(snapshot_.exchange(next.release()));
+  for (int i = 0; i < kTries && readers_.load() != 0; ++i) sched_yield();
+  if (readers_.load() == 0) retired_.clear();
+}
+
+void Tree::set_gate(const Snapshot& snapshot) {
+  std::string_view common;
+  bool any = false;
+  for (const MountPtr& mount : snapshot.mounts()) {
+    if (!mount->options().files) continue;
+    const std::string_view root = mount->root();
+    if (!any) common = root;
+    any = true;
+    const auto differ = std::mismatch(common.begin(), common.end(), root.begin(), root.end());
+    common = common.substr(0, static_cast<std::size_t>(differ.first - common.begin()));
+  }
+  common = common.substr(0, kGateWords * 8);
+  gate_sequence_.fetch_add(1);
+  gate_size_.store(any ? static_cast<std::uint32_t>(common.size()) : kGateClosed);
+  for (std::size_t i = 0; i < common.size(); i += 8) {
+    std::uint64_t word = 0;
+    for (std::size_t j = 0; j < std::min<std::size_t>(8, common.size() - i); ++j) {
+      word |= std::uint64_t{static_cast<unsigned char>(common[i + j])} << (8 * j);
+    }
+    gate_[i / 8].store(word);
+  }
+  gate_sequence_.fetch_add(1);
+}
+
+bool Tree::may_be_below(const char* path) const {
+  const std::uint32_t sequence = gate_sequence_.load(std::memory_order_acquire);
+  const std::uint32_t size = gate_size_.load(std::memory_order_acquire);
+  bool below = size != kGateClosed;
+  std::uint64_t word = 0;
+  for (std::uint32_t i = 0; below && i < size; ++i) {
+    if (i % 8 == 0) word = gate_[i / 8].load(std::memory_order_acquire);
+    below = static_cast<unsigned char>(path[i]) == (word & 0xff);  // a NUL differs: no byte of a root is one
+    word >>= 8;
+  }
+  return below || (sequence & 1) != 0 || gate_sequence_.load(std::memory_order_relaxed) != sequence;
+}
+
+ReadGuard::ReadGuard(const Tree& tree) : tree_(tree) {
+  tree_.readers_.fetch_add(1);
+  snapshot_ = tree_.snapshot_.load();
+}
+
+ReadGuard::~ReadGuard() { tree_.readers_.fetch_sub(1, std::memory_order_release); }
+
+}  // namespace intact
