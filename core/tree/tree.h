@@ -71,7 +71,7 @@ struct Place {
 // Mounts that share one root, newest first.
 struct Root {
   std::string path;
-  std::vector<MountPtr> mounts;
+  std::vector<MountPtr> mounts = {};
   bool files = false;  // some mount of it is answered by the redirect
 };
 
