@@ -1,0 +1,28 @@
+"""Options of the test run. What `make test` runs is the default; `make test-all` asks for more with these."""
+
+import sys
+
+import pytest
+from support import packages
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("intact")
+    group.addoption("--all-packages", action="store_true", help="check every package, not the subset of make test")
+    group.addoption("--python", metavar="PATH", help="the interpreter of the package checks")
+    group.addoption("--site", metavar="DIR", help="the directory that holds intact, and nothing else, for --python")
+    group.addoption("--no-packages", action="store_true", help="leave the package checks out")
+
+
+def pytest_ignore_collect(collection_path, config):
+    if config.getoption("--no-packages") and collection_path.name == "packages":
+        return True
+    return None
+
+
+@pytest.fixture(scope="session")
+def interpreter(request):
+    """The interpreter under test and the directory with intact for it."""
+    return packages.Interpreter.of(
+        request.config.getoption("--python") or sys.executable, request.config.getoption("--site")
+    )

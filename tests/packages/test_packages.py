@@ -1,0 +1,85 @@
+"""Real packages out of archives: unmodified wheels as the index serves them, used the way their users use them.
+
+Each check imports a package and asserts what it does, in a process that has the standard library, intact and the
+mounts. `make test` runs those in support/packages.py's SUBSET; --all-packages runs every one.
+"""
+
+import pytest
+from support import packages, strace
+
+# A descriptor limit that fails where an image keeps its memory file open.
+FEW_DESCRIPTORS = 256
+LAYOUTS = ("wheels", "merged")
+
+
+def pytest_generate_tests(metafunc):
+    checks = packages.load(metafunc.config.getoption("--all-packages"))
+    if "check" in metafunc.fixturenames:
+        metafunc.parametrize("check", checks, ids=[check.name for check in checks])
+
+
+@pytest.fixture(scope="session")
+def every(request):
+    """All checks of this run."""
+    return packages.load(request.config.getoption("--all-packages"))
+
+
+@pytest.fixture(scope="session")
+def prepared(interpreter, every):
+    """A function from layout and checks to what is mounted: of its own wheels, or of the one archive of all."""
+
+    def sources(layout, checks):
+        return interpreter.sources(layout, every if layout != "wheels" else checks)
+
+    return sources
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_package_works_from_archives(check, layout, interpreter, prepared, tmp_path):
+    outcome = packages.run(interpreter, layout, prepared(layout, [check]), [check], tmp_path)
+    outcome.check(layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("order", ["forward", "backward"])
+def test_all_packages_work_in_one_process_with_few_descriptors(order, layout, every, interpreter, prepared, tmp_path):
+    checks = every if order == "forward" else every[::-1]
+    outcome = packages.run(
+        interpreter, layout, prepared(layout, checks), checks, tmp_path, descriptors=FEW_DESCRIPTORS, timeout=1800
+    )
+    outcome.check(layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_nothing_is_created(check, layout, interpreter, prepared, tmp_path):
+    log = tmp_path / "strace.log"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    outcome = packages.run(
+        interpreter, layout, prepared(layout, [check]), [check], scratch, wrapper=strace.command(log)
+    )
+    outcome.check(layout)
+    allowed = (str(scratch),) if check.name in packages.WRITERS else ()
+    assert strace.changes(log, allowed) == []
+
+
+def test_strace_shows_what_is_created(interpreter, prepared, tmp_path):
+    """The control of the test above: a program that writes is seen writing."""
+    log = tmp_path / "strace.log"
+    mark = tmp_path / "mark"
+    writer = packages.Check("writer", (), f"open({str(mark)!r}, 'w').close()")
+    packages.run(interpreter, "files", [], [writer], tmp_path, wrapper=strace.command(log))
+    assert mark.exists()
+    assert any(str(mark) in line for line in strace.changes(log))
+
+
+def test_checks_pass_from_installed_files(request, every, interpreter, prepared, tmp_path):
+    """The control of all of them: what fails from archives does not fail from files."""
+    if not request.config.getoption("--all-packages"):
+        every = [check for check in every if check.name in ("numpy", "pandas", "requests")]
+        sources = interpreter.sources("files", every)
+    else:
+        sources = prepared("files", every)
+    for check in every:
+        outcome = packages.run(interpreter, "files", sources, [check], tmp_path)
+        assert outcome.code == 0 and outcome.report["modules"] > 0, outcome.output

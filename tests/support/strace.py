@@ -1,0 +1,52 @@
+"""Reads what a process created or opened for writing out of strace, so that "nothing is written" is shown, not said."""
+
+import re
+
+# Calls that make, change or remove something in a file system. memfd_create is not one: it makes memory.
+_CHANGING = (
+    "creat,mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,"
+    "truncate,chmod,fchmodat,chown,lchown,fchownat,utimensat,setxattr,lsetxattr,removexattr,mount,bind"
+)
+# Calls that another architecture does not have are asked for with `?`.
+CALLS = ",".join(f"?{name}" for name in ("open,openat,openat2," + _CHANGING).split(","))
+_LINE = re.compile(r"^(\w+)\((.*)\) += (-?\w+)")
+_PATH = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
+# Descriptors and devices: nothing that stays. A POSIX semaphore of the multiprocessing module lives in /dev/shm.
+_HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/dev/shm/")
+
+
+def command(output):
+    return ["strace", "-f", "-qq", "-y", "-s", "4096", "--signal=none", "-e", f"trace={CALLS}", "-o", str(output)]
+
+
+def _whole_lines(log):
+    """The log's calls, those that strace printed in two pieces (another thread came between) put together."""
+    begun = {}
+    for line in log:
+        process, _, rest = line.rstrip("\n").partition(" ")
+        if rest.endswith("<unfinished ...>"):
+            begun[process] = rest.removesuffix("<unfinished ...>")
+            continue
+        resumed = re.match(r" *<\.\.\. \w+ resumed>(.*)", rest)
+        yield begun.pop(process, "").lstrip() + resumed[1] if resumed else rest.lstrip()
+
+
+def changes(output, allowed=()):
+    """Lines of the log that changed something outside the directories `allowed`. Calls that failed changed nothing."""
+    found = []
+    with open(output, errors="replace") as log:
+        for line in _whole_lines(log):
+            match = _LINE.match(line)
+            if not match or match[3].startswith("-"):
+                continue
+            call, arguments = match[1], match[2]
+            if call.startswith("open") and not _WRITING.search(arguments):
+                continue
+            paths = _PATH.findall(arguments)
+            if call == "bind" and "sun_path" not in arguments:
+                continue  # a port, not a file
+            if paths and all(path.startswith((*_HARMLESS, *allowed)) for path in paths):
+                continue
+            found.append(line)
+    return found

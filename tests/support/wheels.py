@@ -1,0 +1,42 @@
+"""Gets the wheels that tests, benches and the demo run on, exactly as the index serves them.
+
+pip downloads into a directory that is kept (build/wheels/TAG), and a wheel that is there is not asked for again, so
+that only the first run needs a network. Wheels are for the interpreter whose pip is called.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+
+def canonical(name):
+    """The name of a distribution as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def find(directory, requirement):
+    """The wheel in `directory` that `requirement` ("name==version" or "name") names, or None."""
+    name, _, version = requirement.partition("==")
+    for wheel in sorted(Path(directory).glob("*.whl")):
+        have, have_version = wheel.name.split("-")[:2]
+        if canonical(have) == canonical(name) and version in ("", have_version):
+            return wheel
+    return None
+
+
+def fetch(requirements, directory, python, dependencies=False):
+    """Paths of the wheels for `requirements`, in their order; downloads what `directory` lacks.
+
+    With `dependencies`, requirements are resolved by pip and every wheel in `directory` is returned:
+    such a directory belongs to one caller.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    missing = [r for r in requirements if find(directory, r) is None]
+    if missing:
+        command = [python, "-m", "pip", "--disable-pip-version-check", "download", "-q", "-d", str(directory)]
+        command += ["--only-binary=:all:"] + ([] if dependencies else ["--no-deps"])
+        subprocess.run(command + missing, check=True)
+    if dependencies:
+        return sorted(directory.glob("*.whl"))
+    return [find(directory, r) for r in requirements]
