@@ -66,6 +66,10 @@ class Archive {
 
   virtual std::span<const Member> members() const = 0;
 
+  // Entries that are not among the members because their names cannot be paths below a root ("..", absolute,
+  // NUL; docs/formats/zip.md). They cannot be reached; `verify` reports how many there are.
+  virtual std::size_t unreachable() const { return 0; }
+
   // Seconds since the epoch.
   virtual std::int64_t mtime(std::size_t index) const = 0;
 
@@ -79,7 +83,7 @@ class Archive {
   // checked, the contents are not: see check.
   virtual Result<std::optional<Extent>> extent(std::size_t index) const = 0;
 
-  // Reads the member in pieces and compares its CRC-32, keeping nothing.
+  // Compares the member's CRC-32, keeping nothing; a stored member of a file is read in pieces.
   virtual Result<void> check(std::size_t index) const = 0;
 
   // A file of its own on disk that holds just this member (a directory's), or nothing.

@@ -8,11 +8,17 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 #include <utility>
 
 namespace intact {
+
+// Uninitialised memory of a size that an archive asked for: null, not an exception, where there is none.
+inline std::unique_ptr<std::byte[]> try_allocate(std::size_t size) {
+  return std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[size]);
+}
 
 class Bytes {
  public:

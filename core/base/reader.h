@@ -6,13 +6,17 @@
 
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 namespace intact {
+
+static_assert(std::endian::native == std::endian::little);
 
 class Reader {
  public:
@@ -36,6 +40,12 @@ class Reader {
     auto part = take(size);
     return {reinterpret_cast<const char*>(part.data()), part.size()};
   }
+  // An on-disk structure of packed little-endian numbers; all zero if not enough is left.
+  template <typename T>
+  T record() {
+    static_assert(std::is_trivially_copyable_v<T> && alignof(T) == 1);
+    return number<T>();
+  }
   void skip(std::size_t size) { take(size); }
   void seek(std::size_t position) {
     if (position > bytes_.size()) ok_ = false;
@@ -49,7 +59,7 @@ class Reader {
  private:
   template <typename T>
   T number() {
-    T value = 0;
+    T value{};
     if (auto part = take(sizeof(T)); part.size() == sizeof(T)) std::memcpy(&value, part.data(), sizeof(T));
     return value;
   }

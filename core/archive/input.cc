@@ -1,0 +1,48 @@
+#include "core/archive/input.h"
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace intact {
+
+namespace {
+
+std::span<const std::byte> bounded(std::span<const std::byte> bytes, std::uint64_t offset, std::size_t size) {
+  if (offset > bytes.size() || size > bytes.size() - offset) return {};
+  return bytes.subspan(static_cast<std::size_t>(offset), size);
+}
+
+}  // namespace
+
+Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
+  if (in_memory()) {
+    const auto from = bounded(memory_.span(), offset, head.size() + target.size());
+    if (from.size() != head.size() + target.size()) return Error{ErrorCode::kArchive, "the bytes end before", {}, {}, offset};
+    std::copy_n(from.begin(), head.size(), head.begin());
+    std::copy(from.begin() + static_cast<std::ptrdiff_t>(head.size()), from.end(), target.begin());
+    return {};
+  }
+  while (!head.empty() || !target.empty()) {
+    const iovec parts[] = {{head.data(), head.size()}, {target.data(), target.size()}};
+    const ssize_t got = ::preadv(file_.get(), parts, 2, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      Error error = system_error(errno, "cannot read");
+      error.offset = offset;
+      return error;
+    }
+    if (got == 0) return Error{ErrorCode::kArchive, "the file ends here; it was longer when it was opened", {}, {}, offset};
+    const auto count = static_cast<std::size_t>(got);
+    const std::size_t in_head = std::min(count, head.size());
+    head = head.subspan(in_head);
+    target = target.subspan(count - in_head);
+    offset += count;
+  }
+  return {};
+}
+
+}  // namespace intact
