@@ -39,7 +39,7 @@ SUBSET = {
 }
 
 # Packages that write by themselves, and only in HOME or the temporary directory, when run from an installed tree too.
-WRITERS = {"pytest", "matplotlib", "polars", "pyarrow", "sklearn", "numba"}
+WRITERS = {"pytest", "matplotlib"}
 
 
 @dataclasses.dataclass(frozen=True)
