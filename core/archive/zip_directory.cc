@@ -39,10 +39,9 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   if (input.in_memory()) {
     directory.bytes_ = input.memory().part(static_cast<std::size_t>(place.start), size);
   } else {
-    auto buffer = try_allocate(size);
-    if (!buffer) return refuse("no memory for the central directory");
-    INTACT_TRY(input.read(place.start, {buffer.get(), size}));
-    directory.bytes_ = Bytes::own(std::move(buffer), size);
+    auto buffer = std::make_shared<std::vector<std::byte, LargeAllocator<std::byte>>>(size);
+    INTACT_TRY(input.read(place.start, *buffer));
+    directory.bytes_ = Bytes::borrow(*buffer, buffer);
   }
   directory.members_.reserve(static_cast<std::size_t>(place.count));
   directory.positions_.reserve(static_cast<std::size_t>(place.count));
@@ -58,9 +57,7 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
     if (!reader.ok()) return refuse("a record of the central directory is cut", position);
     if (header.signature != kCentralSignature) return refuse("no record of the central directory where one should be", position);
     if (count == limits.members) return refuse("more members than the limit", position);
-    if (auto added = directory.add(position, header, name, extra, place.prefix); !added) {
-      return refuse(added.error().reason, position);
-    }
+    if (const char* reason = directory.add(position, header, name, extra, place.prefix)) return refuse(reason, position);
   }
   if (count != place.count && !(place.count_wraps && (count & 0xFFFF) == place.count)) {
     return refuse(std::to_string(place.count) + " members stated, " + std::to_string(count) + " found");
@@ -68,34 +65,38 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   return directory;
 }
 
-Result<void> ZipDirectory::add(std::uint32_t position, const CentralHeader& header, std::string_view raw_name,
-                               std::span<const std::byte> extra, std::uint64_t prefix) {
-  Member member{.path = {},
-                .size = header.size,
-                .packed_size = header.packed_size,
-                .offset = header.offset,
-                .crc = header.crc,
-                .mode = header.external_attributes >> 16,
-                .time = header.time,
-                .method = header.method,
-                .encrypted = (header.flags & (kFlagEncrypted | kFlagStrongEncryption | kFlagMasked)) != 0};
+const char* ZipDirectory::add(std::uint32_t position, const CentralHeader& header, std::string_view raw_name,
+                              std::span<const std::byte> extra, std::uint64_t prefix) {
+  Member& member = members_.emplace_back();
+  member.size = header.size;
+  member.packed_size = header.packed_size;
+  member.offset = header.offset;
+  member.crc = header.crc;
+  member.mode = header.external_attributes >> 16;
+  member.time = header.time;
+  member.method = header.method;
+  member.encrypted = (header.flags & (kFlagEncrypted | kFlagStrongEncryption | kFlagMasked)) != 0;
   if (member.size == kIn64 || member.packed_size == kIn64 || member.offset == kIn64) {
-    if (!read_zip64(header, extra, member)) return Error{ErrorCode::kArchive, "a zip64 field that is too short"};
+    if (!read_zip64(header, extra, member)) return "a zip64 field that is too short";
   }
-  if (header.disk != 0 && header.disk != kIn64Short) return Error{ErrorCode::kArchive, "a member on another disk"};
+  if (header.disk != 0 && header.disk != kIn64Short) return "a member on another disk";
   // An offset that cannot be is the member's trouble when it is read; only it must not wrap.
   member.offset = member.offset > UINT64_MAX - prefix ? UINT64_MAX : member.offset + prefix;
-  if (!name_member(header, raw_name, extra, member)) {
+  if (name_member(header, raw_name, extra, member)) {
+    positions_.push_back(position);
+  } else {
+    members_.pop_back();
     ++unreachable_;
-    return {};
   }
-  members_.push_back(member);
-  positions_.push_back(position);
-  return {};
+  return nullptr;
 }
 
 bool ZipDirectory::name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra,
                                Member& member) {
+  if (is_plain_path(raw_name) && (extra.empty() || (header.flags & kFlagUtf8))) {
+    member.path = raw_name;
+    return true;
+  }
   std::string_view name = raw_name;
   if (!(header.flags & kFlagUtf8)) {
     if (const auto better = extra.empty() ? std::nullopt : unicode_path(extra, raw_name)) {

@@ -16,6 +16,7 @@
 #include "core/archive/archive.h"
 #include "core/archive/input.h"
 #include "core/archive/zip_format.h"
+#include "core/base/large_allocator.h"
 
 namespace intact::zip {
 
@@ -47,13 +48,14 @@ class ZipDirectory {
 
  private:
   ZipDirectory() = default;
-  Result<void> add(std::uint32_t position, const CentralHeader& header, std::string_view raw_name,
-                   std::span<const std::byte> extra, std::uint64_t prefix);
+  // What is wrong with the record, or null.
+  const char* add(std::uint32_t position, const CentralHeader& header, std::string_view raw_name,
+                  std::span<const std::byte> extra, std::uint64_t prefix);
   // Sets the member's path, in UTF-8; false if the name is not a path below a root.
   bool name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra, Member& member);
 
   Bytes bytes_;
-  std::vector<Member> members_;
+  std::vector<Member, LargeAllocator<Member>> members_;
   std::vector<std::uint32_t> positions_;  // of each member's record in bytes_
   std::deque<std::string> names_;         // those that were converted
   std::size_t unreachable_ = 0;

@@ -20,26 +20,27 @@ constexpr std::uint64_t every_byte(std::uint8_t byte) { return 0x0101'0101'0101'
 // Has its high bits where `word` has zero bytes. A byte 0x01 above a zero byte may be marked as well.
 constexpr std::uint64_t zero_bytes(std::uint64_t word) { return (word - every_byte(1)) & ~word & every_byte(0x80); }
 
-// Whether the name has nothing that could need a closer look: no NUL, no '/' before a '/' or a '.', and neither of the
-// two first. Eight bytes at a time, because opening an archive asks this about every name in it. Wrong only in saying no.
-bool plainly_normal(std::string_view name) {
+}  // namespace
+
+// Plain is a name without NUL, without a '/' before a '/' or a '.', and with neither of the two first.
+bool is_plain_path(std::string_view name) {
   if (name.size() < 9 || name.front() == '/' || name.front() == '.' || name.back() == '/' || name.back() == '\0') return false;
+  const char* const last = name.data() + name.size() - 9;
   std::uint64_t found = 0;
-  for (std::size_t at = 0;; at += 8) {
-    at = std::min(at, name.size() - 9);
-    const std::uint64_t here = load(name.data() + at);
-    const std::uint64_t next = load(name.data() + at + 1);
+  for (const char* at = name.data();; at += 8) {
+    at = std::min(at, last);
+    const std::uint64_t here = load(at);
+    const std::uint64_t next = load(at + 1);
     // '.' and '/' differ in the lowest bit only.
-    found |= zero_bytes(here) | (zero_bytes(here ^ every_byte('/')) & zero_bytes((next | every_byte(1)) ^ every_byte('/')));
-    if (at == name.size() - 9) return found == 0;
+    const std::uint64_t bad_pair = zero_bytes(here ^ every_byte('/')) & zero_bytes((next | every_byte(1)) ^ every_byte('/'));
+    found |= zero_bytes(here) | bad_pair | ((here | next) & every_byte(0x80));
+    if (at == last) return found == 0;
   }
 }
 
-}  // namespace
-
 std::optional<std::string_view> member_path(std::string_view name) {
   if (!name.empty() && name.back() == '/') name.remove_suffix(1);
-  if (plainly_normal(name)) return name;
+  if (is_plain_path(name)) return name;
   if (name.empty()) return std::nullopt;
   std::size_t start = 0;
   for (std::size_t i = 0; i <= name.size(); ++i) {

@@ -13,6 +13,10 @@ namespace intact {
 // nearly always; nothing for a name that cannot be a path below a root ("..", absolute, empty, NUL).
 std::optional<std::string_view> member_path(std::string_view name);
 
+// Whether the name is ASCII and is, as it stands, what member_path would give. Wrong only in saying no. Looks at eight
+// bytes at a time, because opening an archive asks about every name in it.
+bool is_plain_path(std::string_view name);
+
 // Resolves "", "." and ".." without looking at a file system, as os.path.normpath does for an absolute path.
 std::string normal_path(std::string_view absolute);
 
