@@ -106,6 +106,7 @@ Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, c
     const std::string_view path = without_prefix(members[i].path, prefixes);
     if (reachable(path)) add_member(path, static_cast<std::uint32_t>(i), members[i].directory);
   }
+  file_count_ = static_cast<std::size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return !node.directory; }));
 }
 
 void Index::add_member(std::string_view path, std::uint32_t member, bool directory) {

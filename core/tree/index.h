@@ -60,6 +60,8 @@ class Index {
   const Node& node(std::uint32_t number) const { return nodes_[number]; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
 
+  std::size_t file_count() const { return file_count_; }
+
   // Paths as in Node::path; node 0 is the root and its path is empty.
   std::optional<std::uint32_t> find(std::string_view path) const;
 
@@ -100,6 +102,7 @@ class Index {
   std::size_t module_count_ = 0;
   std::vector<std::uint32_t> shared_objects_;
   std::vector<std::string> suffixes_;
+  std::size_t file_count_ = 0;
   bool has_bytecode_cache_ = false;
   std::string_view last_directory_;  // while building: members come grouped
   std::uint32_t last_directory_node_ = 0;

@@ -28,13 +28,17 @@ Tree::Tree() : snapshot_(new Snapshot({})), gate_size_(kGateClosed) {}
 
 Tree::~Tree() { delete snapshot_.load(); }
 
-MountPtr Tree::mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules) {
-  auto mount = std::make_shared<const Mount>(std::move(archive), std::move(options), rules);
+void Tree::attach(MountPtr mount) {
   const std::lock_guard lock(mutex_);
-  std::vector<MountPtr> mounts{mount};
+  std::vector<MountPtr> mounts{std::move(mount)};
   const std::vector<MountPtr>& older = snapshot_.load()->mounts();
   mounts.insert(mounts.end(), older.begin(), older.end());
   publish(std::move(mounts));
+}
+
+MountPtr Tree::mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules) {
+  auto mount = std::make_shared<const Mount>(std::move(archive), std::move(options), rules);
+  attach(mount);
   return mount;
 }
 

@@ -125,6 +125,9 @@ class Tree {
   Tree();
   ~Tree();
 
+  // Makes a mount visible, as the newest.
+  void attach(MountPtr mount);
+  // Indexes an archive and attaches it.
   MountPtr mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules);
   // Whether it was there.
   bool unmount(const Mount& mount);

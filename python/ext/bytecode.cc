@@ -1,0 +1,142 @@
+// A .pyc begins with 16 bytes: magic number, flags, then source mtime and size, or the source's hash (PEP 552).
+//
+// For a source, bytecode that is not valid for this interpreter and this source is passed over and the source compiled, as
+// importlib does; so is bytecode that cannot be unmarshalled. For a module without source it is an ImportError.
+// The archive's own damage is never passed over: a member whose CRC-32 is wrong raises MemberError.
+
+#include "python/ext/bytecode.h"
+
+#include <marshal.h>
+
+#include <cstdlib>
+
+#include "core/base/reader.h"
+#include "python/ext/engine.h"
+#include "python/ext/errors.h"
+
+namespace intact {
+namespace {
+
+constexpr std::size_t kHeaderSize = 16;
+constexpr std::uint32_t kHashBased = 1, kCheckSource = 2;
+
+struct Header {
+  std::uint32_t flags = 0;
+  std::uint32_t mtime = 0, size = 0;  // of the source; where flags say so the eight bytes are its hash
+  std::string_view hash;
+};
+
+std::optional<Header> read_header(const Bytes& pyc) {
+  Reader reader(pyc.span());
+  const std::uint32_t magic = reader.u32();
+  Header header{.flags = reader.u32(), .hash = {}};
+  header.hash = reader.text(8);
+  Reader stamp(std::as_bytes(std::span(header.hash)));
+  header.mtime = stamp.u32();
+  header.size = stamp.u32();
+  if (!reader.ok() || magic != static_cast<std::uint32_t>(PyImport_GetMagicNumber())) return std::nullopt;
+  if ((header.flags & ~(kHashBased | kCheckSource)) != 0) return std::nullopt;
+  return header;
+}
+
+// Zip keeps times to two seconds where it has no extended timestamp; zipimport allows one second.
+bool same_time(std::uint32_t a, std::uint32_t b) { return a - b <= 1 || b - a <= 1; }
+
+// Whether a hash-based .pyc has to be compared with its source: _imp.check_hash_based_pycs overrides the flag.
+bool must_check_source(ModuleState& state, std::uint32_t flags) {
+  const PyRef setting = PyRef::steal(PyObject_GetAttr(state.imp.get(), state.str_check_pycs.get()));
+  if (!setting || !PyUnicode_Check(setting.get())) return PyErr_Clear(), true;
+  if (PyUnicode_CompareWithASCIIString(setting.get(), "always") == 0) return true;
+  return (flags & kCheckSource) != 0 && PyUnicode_CompareWithASCIIString(setting.get(), "never") != 0;
+}
+
+// 1 valid, 0 not, -1 with an exception set on failure.
+int valid_for_source(ModuleState& state, const Found& found, const Header& header) {
+  const Archive& archive = found.mount->archive();
+  const std::uint32_t member = found.node().member;
+  if ((header.flags & kHashBased) == 0) {
+    return same_time(header.mtime, static_cast<std::uint32_t>(archive.mtime(member))) &&
+           header.size == static_cast<std::uint32_t>(archive.members()[member].size);
+  }
+  if (!must_check_source(state, header.flags)) return 1;
+  const PyRef source = read_bytes(state, found.place());
+  const PyRef magic = PyRef::steal(PyLong_FromLong(PyImport_GetMagicNumber()));
+  if (!source || !magic) return -1;
+  const PyRef hash = py_call(state.source_hash.get(), magic.get(), source.get());
+  if (!hash || !PyBytes_Check(hash.get())) return -1;
+  return std::string_view(PyBytes_AS_STRING(hash.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(hash.get()))) == header.hash;
+}
+
+// Null, without an exception, for what unmarshals to no code object.
+PyRef unmarshal(const Bytes& pyc) {
+  const std::string_view body = pyc.text().substr(kHeaderSize);
+  PyRef code = PyRef::steal(PyMarshal_ReadObjectFromString(body.data(), static_cast<Py_ssize_t>(body.size())));
+  if (code && PyCode_Check(code.get())) return code;
+  PyErr_Clear();
+  return {};
+}
+
+// Cached bytecode of a source. Null without an exception: there is none that is valid.
+PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
+  const Index& index = found.mount->index();
+  if (!index.has_bytecode_cache()) return {};
+  const auto node = index.find(found.cached_path(state));
+  if (!node || index.node(*node).directory) return {};
+  const auto pyc = found.mount->archive().read(index.node(*node).member);
+  if (!pyc) return raise(state, pyc.error()), PyRef();
+  const auto header = read_header(*pyc);
+  if (!header || valid_for_source(state, found, *header) != 1) return {};
+  PyRef code = unmarshal(*pyc);
+  // Compiled under another path, most likely: tracebacks name the member.
+  if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
+  return code;
+}
+
+PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) {
+  const PyRef source = read_bytes(state, found.place());
+  if (!source) return {};
+  PyObject* arguments[] = {source.get(), path.get(), state.str_exec.get(), Py_True};
+  return PyRef::steal(PyObject_Vectorcall(state.builtin_compile.get(), arguments, 3, state.compile_keywords.get()));
+}
+
+PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path) {
+  const auto pyc = found.mount->archive().read(found.node().member);
+  if (!pyc) return raise(state, pyc.error()), PyRef();
+  if (read_header(*pyc)) {
+    if (PyRef code = unmarshal(*pyc)) return code;
+  }
+  const PyRef message = PyRef::steal(PyUnicode_FromFormat("bad bytecode for this interpreter in %R", path.get()));
+  if (message) PyErr_SetImportError(message.get(), nullptr, path.get());
+  return {};
+}
+
+}  // namespace
+
+PyRef read_bytes(ModuleState& state, const Place& place) {
+  const Archive& archive = place.mount->archive();
+  const std::uint32_t member = place.get().member;
+  const std::uint64_t size = archive.members()[member].size;
+  if (size > static_cast<std::uint64_t>(PY_SSIZE_T_MAX)) return PyRef::steal(PyErr_NoMemory());
+  const auto bytes = archive.read(member);
+  if (!bytes) return PyRef::steal(raise(state, bytes.error()));
+  return PyRef::steal(PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size())));
+}
+
+std::optional<Place> place_of(const Found& found, std::string_view path) {
+  const std::string& root = found.mount->root();
+  if (path.size() > root.size() && path[root.size()] == '/' && path.starts_with(root)) {
+    if (const auto node = found.mount->index().find(path.substr(root.size() + 1))) return Place{found.mount, *node};
+  }
+  return ReadGuard(engine().tree)->lookup(path);
+}
+
+PyRef load_code(ModuleState& state, const Found& found) {
+  const PyRef path = py_text(found.path());
+  if (!path) return {};
+  if (found.module.kind == ModuleKind::kBytecode) return load_sourceless(state, found, path);
+  PyRef code = load_cached(state, found, path);
+  if (code || PyErr_Occurred()) return code;
+  return compile_source(state, found, path);
+}
+
+}  // namespace intact

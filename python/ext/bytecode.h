@@ -1,0 +1,21 @@
+// From a member to a code object: validating cached bytecode, else compiling the source.
+
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "python/ext/found.h"
+
+namespace intact {
+
+// A member as a new bytes object; null with an exception set on failure.
+PyRef read_bytes(ModuleState& state, const Place& place);
+
+// The place of an absolute path: in the mount of `found`, even if that is unmounted by now, else in the tree.
+std::optional<Place> place_of(const Found& found, std::string_view path);
+
+// The code of a source or bytecode module; null with an exception set on failure.
+PyRef load_code(ModuleState& state, const Found& found);
+
+}  // namespace intact

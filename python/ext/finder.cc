@@ -1,0 +1,262 @@
+// Finder answers `import` from the module index (PEP 451); EntryFinder answers for one directory below a root, for
+// whatever walks sys.path or __path__ itself (PEP 302 path hooks): pkgutil, a package that edits its __path__, a
+// program that puts a directory of an archive on sys.path.
+//
+// Finder gives only what is certain. Where the answer may also depend on places outside the mounts (a namespace
+// package, a __path__ that begins elsewhere) it gives nothing, PathFinder walks the path as always, and EntryFinder
+// gives our part of it: namespace packages with portions in several mounts and on disk need no code here.
+
+#include "python/ext/finder.h"
+
+#include "python/ext/engine.h"
+#include "python/ext/errors.h"
+#include "python/ext/spec.h"
+
+namespace intact {
+namespace {
+
+struct EntryFinder {
+  PyObject_HEAD
+  PyObject* path;
+};
+
+std::string_view last_component(std::string_view dotted) { return dotted.substr(dotted.rfind('.') + 1); }
+
+std::string join(std::string_view directory, std::string_view name) {
+  std::string path(directory);
+  if (!path.empty()) path += '/';
+  return path += name;
+}
+
+// The module called `name` in a directory below a root, over all layers of that root: the newest that is a regular one,
+// else the newest namespace portion.
+std::optional<Found> find_in(const Root& root, std::string_view directory, std::string_view name) {
+  const std::string stem = join(directory, name);
+  std::optional<Found> portion;
+  for (const MountPtr& mount : root.mounts) {
+    const auto module = mount->index().find_module(stem);
+    if (module && module->kind != ModuleKind::kNamespace) return Found{mount, *module};
+    if (module && !portion) portion = Found{mount, *module};
+  }
+  return portion;
+}
+
+std::optional<Found> find_in(const Snapshot& tree, std::string_view directory, std::string_view name) {
+  const auto [root, rest] = tree.root_of(directory);
+  return root == nullptr ? std::nullopt : find_in(*root, rest, name);
+}
+
+// A directory of an archive that stands on sys.path wins over the module index, as it does over site-packages
+// when it stands before it.
+std::optional<Found> find_on_sys_path(const Snapshot& tree, std::string_view name) {
+  PyObject* entries = PySys_GetObject("path");  // borrowed
+  if (entries == nullptr || !PyList_Check(entries)) return std::nullopt;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(entries); ++i) {
+    const PyRef entry = PyRef::borrow(PyList_GET_ITEM(entries, i));
+    if (!PyUnicode_Check(entry.get())) continue;
+    const std::string_view path = utf8_view(entry.get());
+    if (path.data() == nullptr) PyErr_Clear();
+    const auto [root, rest] = tree.root_of(path);
+    if (root == nullptr || rest.empty()) continue;
+    if (auto found = find_in(*root, rest, name); found && found->module.kind != ModuleKind::kNamespace) return found;
+  }
+  return std::nullopt;
+}
+
+// -1 with an exception set on failure.
+int in_standard_library(ModuleState& state, PyObject* name) { return PySet_Contains(state.stdlib_module_names.get(), name); }
+
+// Null found and no exception: not ours, or not certain.
+std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, PyObject* name, std::string_view text) {
+  const std::vector<const Mount*>* mounts = tree.top_level(text);
+  if (mounts == nullptr) return std::nullopt;
+  const int standard = in_standard_library(state, name);
+  if (standard < 0) return std::nullopt;
+  if (standard == 0) {
+    if (auto found = find_on_sys_path(tree, text)) return found;
+  }
+  for (const Mount* mount : *mounts) {
+    if (standard == 1 && !mount->options().first) continue;
+    const auto module = mount->index().find_module(text);
+    if (module && module->kind != ModuleKind::kNamespace) return Found{tree.pin(mount), *module};
+  }
+  return std::nullopt;
+}
+
+// `path` is the parent's __path__. Only a hit that no entry outside our roots could come before is certain.
+std::optional<Found> find_submodule(const Snapshot& tree, PyObject* path, std::string_view name) {
+  const PyRef entries = PyRef::steal(PySequence_Fast(path, "__path__ is not iterable"));
+  if (!entries) return std::nullopt;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
+    PyObject* entry = PySequence_Fast_GET_ITEM(entries.get(), i);
+    if (!PyUnicode_Check(entry)) return std::nullopt;
+    const std::string_view directory = utf8_view(entry);
+    if (directory.data() == nullptr) return std::nullopt;
+    const auto [root, rest] = tree.root_of(directory);
+    if (root == nullptr) return std::nullopt;
+    auto found = find_in(*root, rest, name);
+    if (!found) continue;
+    if (found->module.kind == ModuleKind::kNamespace) return std::nullopt;
+    return found;
+  }
+  return std::nullopt;
+}
+
+// find_spec(fullname, path=None, target=None)
+PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  PyObject* path = count > 1 ? args[1] : Py_None;
+  for (Py_ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i) {
+    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "path") == 0) path = args[count + static_cast<std::size_t>(i)];
+  }
+  if (count < 1 || count > 3 || !PyUnicode_Check(args[0])) {
+    PyErr_SetString(PyExc_TypeError, "find_spec(fullname, path=None, target=None): fullname is a str");
+    return nullptr;
+  }
+  const std::string_view name = utf8_view(args[0]);
+  if (name.data() == nullptr) return nullptr;
+  ModuleState& state = type_state(type);
+  std::optional<Found> found;
+  {
+    const ReadGuard tree(engine().tree);
+    found = path == Py_None ? find_top_level(state, *tree, args[0], name) : find_submodule(*tree, path, last_component(name));
+  }
+  if (PyErr_Occurred()) return nullptr;
+  if (!found) Py_RETURN_NONE;
+  return make_spec(state, args[0], *std::move(found)).release();
+}
+
+PyObject* finder_invalidate_caches(PyObject*, PyObject*) { Py_RETURN_NONE; }
+
+PyMethodDef kFinderMethods[] = {
+    {"find_spec", as_function(finder_find_spec),
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+     "find_spec($self, fullname, path=None, target=None)\n--\n\n"
+     "The ModuleSpec of a module in a mount, or None (PEP 451)."},
+    {"invalidate_caches", finder_invalidate_caches, METH_NOARGS,
+     "invalidate_caches($self)\n--\n\nDoes nothing: what is in a mount never changes."},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyType_Slot kFinderSlots[] = {
+    {Py_tp_methods, kFinderMethods},
+    {Py_tp_doc, const_cast<char*>("Meta path finder for every mounted archive.")},
+    {0, nullptr},
+};
+PyType_Spec kFinderSpec = {"intact._engine.Finder", sizeof(PyObject), 0, Py_TPFLAGS_DEFAULT, kFinderSlots};
+
+// ---- one directory
+
+void entry_dealloc(PyObject* self) {
+  Py_CLEAR(reinterpret_cast<EntryFinder*>(self)->path);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  PyRef::steal(reinterpret_cast<PyObject*>(type));
+}
+
+// EntryFinder(path): the path hook. ImportError for what is no directory of ours, as PEP 302 wants it.
+PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
+  PyObject* path = nullptr;
+  if (!PyArg_ParseTuple(args, "O:EntryFinder", &path)) return nullptr;
+  bool ours = false;
+  if (PyUnicode_Check(path)) {
+    const std::string_view text = utf8_view(path);
+    if (text.data() == nullptr) return nullptr;
+    const ReadGuard tree(engine().tree);
+    const auto place = tree->lookup(text);
+    ours = place && place->directory();
+  }
+  if (!ours) {
+    PyErr_SetString(PyExc_ImportError, "not a directory of a mounted archive");
+    return nullptr;
+  }
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self != nullptr) reinterpret_cast<EntryFinder*>(self)->path = PyRef::borrow(path).release();
+  return self;
+}
+
+std::string_view entry_path(PyObject* self) { return utf8_view(reinterpret_cast<EntryFinder*>(self)->path); }
+
+PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+  if (count < 1 || !PyUnicode_Check(args[0])) {
+    PyErr_SetString(PyExc_TypeError, "find_spec(fullname, target=None): fullname is a str");
+    return nullptr;
+  }
+  const std::string_view name = utf8_view(args[0]);
+  if (name.data() == nullptr) return nullptr;
+  std::optional<Found> found;
+  {
+    const ReadGuard tree(engine().tree);
+    found = find_in(*tree, entry_path(self), last_component(name));
+  }
+  if (!found) Py_RETURN_NONE;
+  return make_spec(type_state(type), args[0], *std::move(found)).release();
+}
+
+// What pkgutil.iter_modules wants of a finder: (prefix + name, is a package) of each module, sorted.
+PyObject* entry_iter_modules(PyObject* self, PyObject* args) {
+  const char* prefix = "";
+  if (!PyArg_ParseTuple(args, "|s:iter_modules", &prefix)) return nullptr;
+  PyRef modules = PyRef::steal(PyList_New(0));
+  if (!modules) return nullptr;
+  const ReadGuard tree(engine().tree);
+  const auto [root, rest] = tree->root_of(entry_path(self));
+  if (root == nullptr) return modules.release();
+  const PyRef seen = PyRef::steal(PySet_New(nullptr));
+  if (!seen) return nullptr;
+  for (const Place& place : tree->list(*root, rest)) {
+    const std::string_view name = place.get().name();
+    const std::string_view stem = name.substr(0, name.find('.'));
+    const auto found = find_in(*root, rest, stem);
+    if (!found || found->module.kind == ModuleKind::kNamespace || stem == "__init__") continue;
+    const PyRef text = py_text(prefix + std::string(stem));
+    if (!text) return nullptr;
+    const int known = PySet_Contains(seen.get(), text.get());
+    if (known == 1) continue;
+    const PyRef item = PyRef::steal(PyTuple_Pack(2, text.get(), found->module.package ? Py_True : Py_False));
+    if (known < 0 || !item || PySet_Add(seen.get(), text.get()) < 0 || PyList_Append(modules.get(), item.get()) < 0) return nullptr;
+  }
+  if (PyList_Sort(modules.get()) < 0) return nullptr;
+  return modules.release();
+}
+
+PyObject* entry_repr(PyObject* self) {
+  return PyUnicode_FromFormat("intact.EntryFinder(%R)", reinterpret_cast<EntryFinder*>(self)->path);
+}
+
+PyObject* entry_get_path(PyObject* self, void*) { return PyRef::borrow(reinterpret_cast<EntryFinder*>(self)->path).release(); }
+
+PyMethodDef kEntryMethods[] = {
+    {"find_spec", as_function(entry_find_spec),
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+     "find_spec($self, fullname, target=None)\n--\n\n"
+     "The ModuleSpec of a module in this directory, a namespace portion included, or None."},
+    {"invalidate_caches", finder_invalidate_caches, METH_NOARGS,
+     "invalidate_caches($self)\n--\n\nDoes nothing: what is in a mount never changes."},
+    {"iter_modules", entry_iter_modules, METH_VARARGS,
+     "iter_modules($self, prefix='')\n--\n\nPairs (prefix + name, is a package) of the modules in this directory."},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyGetSetDef kEntryProperties[] = {
+    {"path", entry_get_path, nullptr, "The directory, below the root of a mount.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+PyType_Slot kEntrySlots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(entry_dealloc)}, {Py_tp_new, reinterpret_cast<void*>(entry_new)},
+    {Py_tp_repr, reinterpret_cast<void*>(entry_repr)},       {Py_tp_methods, kEntryMethods},
+    {Py_tp_getset, kEntryProperties},
+    {Py_tp_doc, const_cast<char*>("EntryFinder(path)\n--\n\nPath entry finder for one directory of a mounted archive (PEP 302).\n\n"
+                                  "Raises ImportError if `path` is none.")},
+    {0, nullptr},
+};
+PyType_Spec kEntrySpec = {"intact._engine.EntryFinder", sizeof(EntryFinder), 0, Py_TPFLAGS_DEFAULT, kEntrySlots};
+
+}  // namespace
+
+bool add_finder_types(PyObject* module, ModuleState& state) {
+  state.finder_type = PyRef::steal(PyType_FromModuleAndSpec(module, &kFinderSpec, nullptr));
+  state.entry_finder_type = PyRef::steal(PyType_FromModuleAndSpec(module, &kEntrySpec, nullptr));
+  return state.finder_type && state.entry_finder_type &&
+         PyModule_AddObjectRef(module, "Finder", state.finder_type.get()) == 0 &&
+         PyModule_AddObjectRef(module, "EntryFinder", state.entry_finder_type.get()) == 0;
+}
+
+}  // namespace intact

@@ -1,0 +1,63 @@
+#include "python/ext/found.h"
+
+#include <new>
+
+namespace intact {
+namespace {
+
+struct FoundObject {
+  PyObject_HEAD
+  Found found;
+};
+
+void dealloc(PyObject* self) {
+  reinterpret_cast<FoundObject*>(self)->found.~Found();
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  PyRef::steal(reinterpret_cast<PyObject*>(type));
+}
+
+PyType_Slot kSlots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_doc, const_cast<char*>("What was found for one module: a mount and a member of it.")},
+    {0, nullptr},
+};
+PyType_Spec kSpec = {"intact._engine.Found", sizeof(FoundObject), 0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, kSlots};
+
+}  // namespace
+
+std::string Found::directory() const { return mount->root() + "/" + std::string(module.stem); }
+
+std::string Found::cached_path(const ModuleState& state) const {
+  const std::string_view path = node().path;
+  const std::size_t base = path.rfind('/') + 1;  // npos + 1 is 0
+  std::string cached(path.substr(0, base));
+  cached += "__pycache__/";
+  cached += path.substr(base, path.rfind('.') - base);
+  return cached += state.cache_suffix;
+}
+
+PyRef make_found(ModuleState& state, Found found) {
+  auto* type = reinterpret_cast<PyTypeObject*>(state.found_type.get());
+  PyRef object = PyRef::steal(type->tp_alloc(type, 0));
+  if (object) new (&reinterpret_cast<FoundObject*>(object.get())->found) Found(std::move(found));
+  return object;
+}
+
+const Found* found_of(ModuleState& state, PyObject* loader) {
+  const PyRef object = PyRef::steal(PyObject_GetAttr(loader, state.str_found.get()));
+  if (!object) return nullptr;
+  if (Py_TYPE(object.get()) != reinterpret_cast<PyTypeObject*>(state.found_type.get())) {
+    PyErr_SetString(PyExc_TypeError, "this loader was not made by intact's finder");
+    return nullptr;
+  }
+  return &reinterpret_cast<FoundObject*>(object.get())->found;  // the loader keeps it alive
+}
+
+bool add_found_type(PyObject* module, ModuleState& state) {
+  state.found_type = PyRef::steal(PyType_FromModuleAndSpec(module, &kSpec, nullptr));
+  return static_cast<bool>(state.found_type);
+}
+
+}  // namespace intact

@@ -1,0 +1,164 @@
+#include "python/ext/loader.h"
+
+#include <dlfcn.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "python/ext/bytecode.h"
+#include "python/ext/engine.h"
+#include "python/ext/errors.h"
+#include "python/ext/gc_pause.h"
+
+namespace intact {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// INTACT_TRACE=1: one line for each module, when it is complete.
+void trace(const Found& found, PyObject* module, const char* kind, Clock::time_point start) {
+  const PyRef name = PyRef::steal(PyObject_GetAttrString(module, "__name__"));
+  const std::chrono::duration<double, std::milli> took = Clock::now() - start;
+  PySys_FormatStderr("intact: %S from %s (%s, ", name ? name.get() : Py_None, found.path().c_str(), kind);
+  PySys_WriteStderr("%.2f ms)\n", took.count());
+  PyErr_Clear();
+}
+
+// exec_module(module) of SourceLoader and BytecodeLoader
+PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+  if (count != 1) {
+    PyErr_SetString(PyExc_TypeError, "exec_module(module) takes one argument");
+    return nullptr;
+  }
+  ModuleState& state = type_state(type);
+  const Found* found = found_of(state, self);
+  if (found == nullptr) return nullptr;
+  const auto start = state.trace ? Clock::now() : Clock::time_point();
+  const GcPause pause(state);
+  const PyRef code = load_code(state, *found);
+  const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(args[0], state.str_dict.get()) : nullptr);
+  // importlib's own function runs the module, so that tracebacks leave importlib's frames out.
+  PyRef result;
+  if (dict) result = py_call(state.call_with_frames_removed.get(), state.builtin_exec.get(), code.get(), dict.get());
+  if (result && state.trace) trace(*found, args[0], found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
+  return result.release();
+}
+
+// get_code(fullname)
+PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const*, std::size_t, PyObject*) {
+  ModuleState& state = type_state(type);
+  const Found* found = found_of(state, self);
+  return found == nullptr ? nullptr : load_code(state, *found).release();
+}
+
+// create_module(spec) of ExtensionLoader. The image is loaded here, under the member's path; importlib's create_dynamic then
+// asks glibc for that path, is given the image, and does single-phase or multi-phase initialisation as ever.
+PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+  if (count != 1) {
+    PyErr_SetString(PyExc_TypeError, "create_module(spec) takes one argument");
+    return nullptr;
+  }
+  ModuleState& state = type_state(type);
+  const Found* found = found_of(state, self);
+  if (found == nullptr) return nullptr;
+  const auto start = state.trace ? Clock::now() : Clock::time_point();
+  const PyRef flags = py_call(state.get_dlopen_flags.get());
+  const long mode = flags ? PyLong_AsLong(flags.get()) : -1;
+  if (mode == -1 && PyErr_Occurred()) return nullptr;
+  const auto image = engine().images.load(found->place(), static_cast<int>(mode));
+  if (!image) return raise(state, image.error());
+  PyRef module = py_call(state.call_with_frames_removed.get(), state.create_dynamic.get(), args[0]);
+  if (module && state.trace) trace(*found, module.get(), "extension", start);
+  return module.release();
+}
+
+// get_data(path): a member of any mount, else a file, as FileLoader's.
+PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+  if (count != 1) {
+    PyErr_SetString(PyExc_TypeError, "get_data(path) takes one argument");
+    return nullptr;
+  }
+  ModuleState& state = type_state(type);
+  const Found* found = found_of(state, self);
+  if (found == nullptr) return nullptr;
+  const PyRef path = PyRef::steal(PyOS_FSPath(args[0]));
+  if (!path) return nullptr;
+  if (PyUnicode_Check(path.get())) {
+    const std::string_view text = utf8_view(path.get());
+    if (text.data() == nullptr) return nullptr;
+    if (const auto place = place_of(*found, text); place && !place->directory()) return read_bytes(state, *place).release();
+  }
+  return py_call(state.file_get_data.get(), self, path.get()).release();
+}
+
+constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
+#define INTACT_GET_DATA                                                                     \
+  {"get_data", as_function(get_data), kFlags,                                                \
+   "get_data($self, path)\n--\n\nThe bytes at `path`, in any mount or on disk (PEP 302).\n\n" \
+   "Raises OSError if there are none, MemberError if the member is broken."}
+#define INTACT_CODE_METHODS                                                                                          \
+  {"exec_module", as_function(exec_module), kFlags, "exec_module($self, module)\n--\n\nRuns the module (PEP 451)."},  \
+      {"get_code", as_function(get_code), kFlags,                                                                    \
+       "get_code($self, fullname)\n--\n\nThe module's code: cached bytecode if it is valid (PEP 552), else compiled."}
+
+PyMethodDef kCodeMethods[] = {INTACT_CODE_METHODS, INTACT_GET_DATA, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef kExtensionMethods[] = {
+    {"create_module", as_function(create_module), kFlags,
+     "create_module($self, spec)\n--\n\nLoads the shared object from its archive and initialises it (PEP 489).\n\n"
+     "Raises ImageError if it cannot be loaded, and CPython's ImportError if it is no extension module."},
+    INTACT_GET_DATA,
+    {nullptr, nullptr, 0, nullptr}};
+#undef INTACT_CODE_METHODS
+#undef INTACT_GET_DATA
+
+PyRef make_type(PyObject* module, const char* name, PyMethodDef* methods, const char* doc, PyObject* base) {
+  PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_doc, const_cast<char*>(doc)}, {0, nullptr}};
+  PyType_Spec spec = {name, 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  return PyRef::steal(PyType_FromModuleAndSpec(module, &spec, base));
+}
+
+}  // namespace
+
+PyRef make_loader(ModuleState& state, PyObject* name, const PyRef& path, const Found& found) {
+  const PyRef& type = found.module.kind == ModuleKind::kSource      ? state.source_loader_type
+                      : found.module.kind == ModuleKind::kExtension ? state.extension_loader_type
+                                                                    : state.bytecode_loader_type;
+  auto* type_object = reinterpret_cast<PyTypeObject*>(type.get());
+  PyRef loader = PyRef::steal(type_object->tp_new(type_object, state.empty_tuple.get(), nullptr));
+  const PyRef held = loader ? make_found(state, found) : PyRef();
+  if (!held || PyObject_SetAttr(loader.get(), state.str_name.get(), name) < 0 ||
+      PyObject_SetAttr(loader.get(), state.str_path.get(), path.get()) < 0 ||
+      PyObject_SetAttr(loader.get(), state.str_found.get(), held.get()) < 0) {
+    return {};
+  }
+  return loader;
+}
+
+bool add_loader_types(PyObject* module, ModuleState& state) {
+  const PyRef importlib = PyRef::steal(PyImport_ImportModule("_frozen_importlib_external"));
+  if (!importlib) return false;
+  struct {
+    PyRef& type;
+    const char* name;
+    const char* base;
+    PyMethodDef* methods;
+    const char* doc;
+  } const kinds[] = {
+      {state.source_loader_type, "intact.SourceLoader", "SourceFileLoader", kCodeMethods, "Loads source, or its bytecode, from an archive."},
+      {state.bytecode_loader_type, "intact.BytecodeLoader", "SourcelessFileLoader", kCodeMethods, "Loads sourceless bytecode from an archive."},
+      {state.extension_loader_type, "intact.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
+       "Loads an extension module from an archive."},
+  };
+  for (const auto& kind : kinds) {
+    const PyRef base = PyRef::steal(PyObject_GetAttrString(importlib.get(), kind.base));
+    if (!base) return false;
+    kind.type = make_type(module, kind.name, kind.methods, kind.doc, base.get());
+    if (!kind.type || PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(kind.type.get())) < 0) return false;
+  }
+  const PyRef file_loader = PyRef::steal(PyObject_GetAttrString(importlib.get(), "FileLoader"));
+  if (!file_loader) return false;
+  state.file_get_data = PyRef::steal(PyObject_GetAttrString(file_loader.get(), "get_data"));
+  return static_cast<bool>(state.file_get_data);
+}
+
+}  // namespace intact

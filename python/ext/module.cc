@@ -1,0 +1,193 @@
+// The extension module intact._engine: multi-phase initialisation (PEP 489), one state for each interpreter, also for
+// interpreters with a GIL of their own (PEP 684) and for builds without one (PEP 703).
+
+#include <cstdlib>
+#include <new>
+
+#include "core/redirect/redirect.h"
+#include "python/ext/engine.h"
+#include "python/ext/errors.h"
+#include "python/ext/finder.h"
+#include "python/ext/found.h"
+#include "python/ext/loader.h"
+#include "python/ext/mount.h"
+
+namespace intact {
+namespace {
+
+// Attribute `name` of an importable module.
+PyRef attribute(const char* module, const char* name) {
+  const PyRef imported = PyRef::steal(PyImport_ImportModule(module));
+  return PyRef::steal(imported ? PyObject_GetAttrString(imported.get(), name) : nullptr);
+}
+
+bool borrow_importlib(ModuleState& state) {
+  struct {
+    PyRef& slot;
+    const char* module;
+    const char* name;
+  } const wanted[] = {
+      {state.module_spec_type, "_frozen_importlib", "ModuleSpec"},
+      {state.call_with_frames_removed, "_frozen_importlib", "_call_with_frames_removed"},
+      {state.create_dynamic, "_imp", "create_dynamic"},
+      {state.fix_co_filename, "_imp", "_fix_co_filename"},
+      {state.source_hash, "_imp", "source_hash"},
+      {state.builtin_exec, "builtins", "exec"},
+      {state.builtin_compile, "builtins", "compile"},
+      {state.stdlib_module_names, "sys", "stdlib_module_names"},
+      {state.get_dlopen_flags, "sys", "getdlopenflags"},
+      {state.gc_get_threshold, "gc", "get_threshold"},
+      {state.gc_set_threshold, "gc", "set_threshold"},
+  };
+  for (const auto& item : wanted) {
+    item.slot = attribute(item.module, item.name);
+    if (!item.slot) return false;
+  }
+  state.imp = PyRef::steal(PyImport_ImportModule("_imp"));
+  return static_cast<bool>(state.imp);
+}
+
+bool intern_names(ModuleState& state) {
+  struct {
+    PyRef& slot;
+    const char* text;
+  } const wanted[] = {
+      {state.str_found, "_found"},
+      {state.str_name, "name"},
+      {state.str_path, "path"},
+      {state.str_cached, "_cached"},
+      {state.str_set_fileattr, "_set_fileattr"},
+      {state.str_locations, "submodule_search_locations"},
+      {state.str_dict, "__dict__"},
+      {state.str_exec, "exec"},
+      {state.str_check_pycs, "check_hash_based_pycs"},
+  };
+  for (const auto& item : wanted) {
+    item.slot = PyRef::steal(PyUnicode_InternFromString(item.text));
+    if (!item.slot) return false;
+  }
+  state.spec_keywords = PyRef::steal(Py_BuildValue("(ss)", "origin", "is_package"));
+  state.compile_keywords = PyRef::steal(Py_BuildValue("(s)", "dont_inherit"));
+  state.empty_tuple = PyRef::steal(PyTuple_New(0));
+  return state.spec_keywords && state.compile_keywords && state.empty_tuple;
+}
+
+// What this interpreter imports: extension suffixes, and the suffix of cached bytecode (PEP 3147, PEP 488).
+bool learn_rules(ModuleState& state) {
+  const PyRef suffixes = attribute("_imp", "extension_suffixes");
+  const PyRef list = suffixes ? py_call(suffixes.get()) : PyRef();
+  if (!list || !PyList_Check(list.get())) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list.get()); ++i) {
+    state.rules.extension_suffixes.emplace_back(utf8_view(PyList_GET_ITEM(list.get(), i)));
+  }
+  const PyRef implementation = attribute("sys", "implementation");
+  const PyRef tag = PyRef::steal(implementation ? PyObject_GetAttrString(implementation.get(), "cache_tag") : nullptr);
+  const PyRef flags = attribute("sys", "flags");
+  const PyRef optimize = PyRef::steal(flags ? PyObject_GetAttrString(flags.get(), "optimize") : nullptr);
+  if (!tag || !optimize) return false;
+  const long level = PyLong_AsLong(optimize.get());
+  state.cache_suffix = "." + (PyUnicode_Check(tag.get()) ? std::string(utf8_view(tag.get())) : std::string("none"));
+  if (level > 0) state.cache_suffix += ".opt-" + std::to_string(level);
+  state.cache_suffix += ".pyc";
+  const char* trace = std::getenv("INTACT_TRACE");
+  state.trace = trace != nullptr && *trace != '\0' && *trace != '0';
+  return true;
+}
+
+PyObject* stats(PyObject* module, PyObject*) {
+  std::uint64_t counts[3] = {}, copied = 0, mapped = 0;
+  const std::vector<ImageInfo> images = engine().images.images();
+  for (const ImageInfo& image : images) {
+    ++counts[static_cast<std::size_t>(image.origin)];
+    copied += image.bytes_copied;
+    mapped += image.bytes_mapped;
+  }
+  const RedirectStats redirect = redirect_stats();
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "modules_found", module_state(module).modules_found.load(), "images",
+                       std::uint64_t{images.size()}, "images_grafted", counts[0], "images_copied", counts[1], "images_from_files", counts[2],
+                       "bytes_copied", copied, "bytes_mapped", mapped, "redirect_objects", redirect.objects, "redirect_slots",
+                       redirect.slots, "redirect_hits", redirect.hits);
+}
+
+PyObject* images(PyObject*, PyObject*) {
+  static const char* const kOrigins[] = {"graft", "copy", "file"};
+  PyRef list = PyRef::steal(PyList_New(0));
+  if (!list) return nullptr;
+  for (const ImageInfo& image : engine().images.images()) {
+    const PyRef item = PyRef::steal(Py_BuildValue("(NsKK)", py_text(image.path).release(), kOrigins[static_cast<std::size_t>(image.origin)],
+                                                  image.bytes_copied, image.bytes_mapped));
+    if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
+PyObject* set_files(PyObject*, PyObject* argument) {
+  const int on = PyObject_IsTrue(argument);
+  if (on < 0) return nullptr;
+  if (on == 1) enable_redirect(engine().tree, engine().images);
+  else disable_redirect();
+  Py_RETURN_NONE;
+}
+
+PyObject* roots(PyObject*, PyObject*) {
+  PyRef list = PyRef::steal(PyList_New(0));
+  if (!list) return nullptr;
+  const ReadGuard tree(engine().tree);
+  for (const MountPtr& mount : tree->mounts()) {
+    const PyRef root = py_text(mount->root());
+    if (!root || PyList_Append(list.get(), root.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
+int exec(PyObject* module) {
+  ModuleState& state = *new (PyModule_GetState(module)) ModuleState;
+  return borrow_importlib(state) && intern_names(state) && learn_rules(state) && add_errors(module, state) &&
+                 add_found_type(module, state) && add_loader_types(module, state) && add_finder_types(module, state) &&
+                 add_mount_type(module, state)
+             ? 0
+             : -1;
+}
+
+void free_module(void* module) {
+  void* memory = PyModule_GetState(static_cast<PyObject*>(module));
+  if (memory == nullptr) return;
+  auto* state = static_cast<ModuleState*>(memory);
+  if (!state->graveyard) return;  // the module was never executed
+  state->graveyard->close();
+  state->~ModuleState();
+}
+
+PyMethodDef kFunctions[] = {
+    {"stats", stats, METH_NOARGS,
+     "stats($module)\n--\n\nCounts since the process began (modules_found: since the interpreter did), sizes in bytes."},
+    {"images", images, METH_NOARGS,
+     "images($module)\n--\n\n(path, \"graft\" | \"copy\" | \"file\", bytes copied, bytes mapped) of each shared object loaded."},
+    {"_set_files", set_files, METH_O, nullptr},
+    {"_roots", roots, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyModuleDef_Slot kModuleSlots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(exec)},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef kModule = {PyModuleDef_HEAD_INIT, "_engine", "The engine of intact.", sizeof(ModuleState), kFunctions, kModuleSlots, nullptr, nullptr,
+                       free_module};
+
+}  // namespace
+
+ModuleState& module_state(PyObject* module) { return *static_cast<ModuleState*>(PyModule_GetState(module)); }
+ModuleState& type_state(PyTypeObject* defining_class) { return *static_cast<ModuleState*>(PyType_GetModuleState(defining_class)); }
+ModuleState& object_state(PyTypeObject* type) { return module_state(PyType_GetModuleByDef(type, &kModule)); }
+
+}  // namespace intact
+
+extern "C" PyMODINIT_FUNC PyInit__engine() { return PyModuleDef_Init(&intact::kModule); }

@@ -1,0 +1,259 @@
+// Mount(source, root, …) opens and indexes an archive; attach() makes it visible, unmount() takes it out of the tree.
+// Between the two the façade looks at a wheel's tags: nothing of a wheel for another interpreter is ever visible.
+
+#include "python/ext/mount.h"
+
+#include <new>
+
+#include "core/elf/elf_file.h"
+#include "core/redirect/redirect.h"
+#include "python/ext/engine.h"
+#include "python/ext/errors.h"
+
+namespace intact {
+namespace {
+
+struct MountObject {
+  PyObject_HEAD
+  MountPtr mount;  // null once unmounted
+  MountOptions options;
+  bool attached;
+};
+
+MountObject* cast(PyObject* self) { return reinterpret_cast<MountObject*>(self); }
+
+// The mount; null with ValueError set when it is unmounted.
+MountPtr opened(PyObject* self) {
+  if (!cast(self)->mount) PyErr_Format(PyExc_ValueError, "%s is unmounted", cast(self)->options.name.c_str());
+  return cast(self)->mount;
+}
+
+Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, const std::string& name, const Limits& limits) {
+  if (PyUnicode_Check(source)) {
+    const PyRef encoded = PyRef::steal(PyUnicode_EncodeFSDefault(source));
+    if (!encoded) return Error{ErrorCode::kArgument, "the path cannot be encoded"};
+    return open_archive(std::string(PyBytes_AS_STRING(encoded.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.get()))), limits);
+  }
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
+    return Error{ErrorCode::kArgument, "the source is neither a path nor a contiguous bytes-like object"};
+  }
+  return open_archive(Source{name, Graveyard::adopt(state.graveyard, buffer)}, limits);
+}
+
+bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
+  const PyRef items = PyRef::steal(PySequence_Fast(sequence, "prefixes is not a sequence of str"));
+  for (Py_ssize_t i = 0; items && i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+    PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+    const std::string_view text = PyUnicode_Check(item) ? utf8_view(item) : std::string_view();
+    if (text.empty()) {
+      if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a prefix is a non-empty str");
+      return false;
+    }
+    strings.emplace_back(text.substr(0, text.find_last_not_of('/') + 1));
+  }
+  return static_cast<bool>(items);
+}
+
+PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  static const char* const kNames[] = {"source", "root", "name", "prefixes", "first", "files", "extract", "max_members", "max_member_size", nullptr};
+  PyObject *source = nullptr, *prefixes = nullptr;
+  const char *root = "", *name = "", *extract = "";
+  int first = 0, files = 1;
+  Limits limits;
+  unsigned long long members = limits.members, member_size = limits.member_size;
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OssO|$ppsKK:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
+                                   &files, &extract, &members, &member_size)) {
+    return nullptr;
+  }
+  ModuleState& state = object_state(type);
+  state.graveyard->empty();
+  limits.members = members;
+  limits.member_size = member_size;
+  MountOptions options{.root = root, .name = name, .prefixes = {}, .first = first != 0, .files = files != 0, .extract_directory = extract};
+  if (!strings_of(prefixes, options.prefixes)) return nullptr;
+  auto archive = open_source(state, source, name, limits);
+  if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
+  // What the file system itself answers needs no redirect.
+  if (std::string_view((*archive)->format()) == "directory") options.files = false;
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self == nullptr) return nullptr;
+  new (&cast(self)->options) MountOptions(options);
+  new (&cast(self)->mount) MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
+  return self;
+}
+
+void mount_dealloc(PyObject* self) {
+  // A mount that nobody holds stays mounted: only unmount() ends it.
+  cast(self)->mount.~MountPtr();
+  cast(self)->options.~MountOptions();
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  PyRef::steal(reinterpret_cast<PyObject*>(type));
+}
+
+PyObject* mount_attach(PyObject* self, PyObject*) {
+  const MountPtr mount = opened(self);
+  if (!mount) return nullptr;
+  engine().tree.attach(mount);
+  if (mount->options().files) enable_redirect(engine().tree, engine().images);
+  cast(self)->attached = true;
+  Py_RETURN_NONE;
+}
+
+PyObject* mount_detach(PyObject* self, PyObject*) {
+  const MountPtr mount = std::exchange(cast(self)->mount, nullptr);
+  const bool was_there = mount && cast(self)->attached && engine().tree.unmount(*mount);
+  object_state(Py_TYPE(self)).graveyard->empty();
+  return PyBool_FromLong(was_there);
+}
+
+// The node of a member path given by a user; kNone with FileNotFoundError set.
+std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
+  const std::string_view path = PyUnicode_Check(argument) ? utf8_view(argument) : std::string_view();
+  if (path.data() == nullptr) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a member's path is a str");
+    return kNone;
+  }
+  const auto node = mount.index().find(path);
+  if (node && !mount.index().node(*node).directory) return *node;
+  raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member", mount.archive().name(), std::string(path)});
+  return kNone;
+}
+
+PyObject* mount_read(PyObject* self, PyObject* argument) {
+  const MountPtr mount = opened(self);
+  const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
+  if (node == kNone) return nullptr;
+  const auto bytes = mount->archive().read(mount->index().node(node).member);
+  if (!bytes) return raise(object_state(Py_TYPE(self)), bytes.error());
+  return PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size()));
+}
+
+PyObject* mount_check(PyObject* self, PyObject* argument) {
+  const MountPtr mount = opened(self);
+  const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
+  if (node == kNone) return nullptr;
+  const Archive& archive = mount->archive();
+  const std::uint32_t member = mount->index().node(node).member;
+  bool shared_object = false;
+  Error failure;
+  bool failed = false;
+  Py_BEGIN_ALLOW_THREADS
+  const auto bytes = archive.read(member);
+  if (!bytes) {
+    failure = bytes.error();
+    failed = true;
+  } else if (bytes->text().starts_with("\x7f" "ELF") && mount->index().node(node).name().find(".so") != std::string_view::npos) {
+    shared_object = true;
+    if (const auto elf = parse_elf(bytes->span()); !elf) {
+      failure = elf.error();
+      failure.archive = archive.name();
+      failure.member = mount->index().node(node).path;
+      failed = true;
+    }
+  }
+  Py_END_ALLOW_THREADS
+  return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
+}
+
+PyObject* mount_members(PyObject* self, PyObject*) {
+  const MountPtr mount = opened(self);
+  PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
+  if (!list) return nullptr;
+  for (std::uint32_t number = 1; number < mount->index().size(); ++number) {
+    const Node& node = mount->index().node(number);
+    const Member member = node.member == kNone ? Member{.path = node.path, .directory = true} : mount->archive().members()[node.member];
+    const long long mtime = node.member == kNone ? 0 : mount->archive().mtime(node.member);
+    const PyRef item = PyRef::steal(Py_BuildValue("(NOKKHIIKLO)", py_text(node.path).release(), node.directory ? Py_True : Py_False, member.size,
+                                                  member.packed_size, member.method, member.crc, member.mode, member.offset, mtime,
+                                                  member.encrypted ? Py_True : Py_False));
+    if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
+PyObject* mount_iter(PyObject* self) {
+  const MountPtr mount = opened(self);
+  const PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
+  if (!list) return nullptr;
+  for (std::uint32_t number = 1; number < mount->index().size(); ++number) {
+    const Node& node = mount->index().node(number);
+    if (node.directory) continue;
+    const PyRef path = py_text(node.path);
+    if (!path || PyList_Append(list.get(), path.get()) < 0) return nullptr;
+  }
+  return PyObject_GetIter(list.get());
+}
+
+Py_ssize_t mount_length(PyObject* self) {
+  const MountPtr mount = opened(self);
+  return mount ? static_cast<Py_ssize_t>(mount->index().file_count()) : -1;
+}
+
+int mount_contains(PyObject* self, PyObject* item) {
+  const MountPtr mount = opened(self);
+  if (!mount) return -1;
+  if (!PyUnicode_Check(item)) return 0;
+  const std::string_view path = utf8_view(item);
+  if (path.data() == nullptr) return -1;
+  return !path.empty() && mount->index().find(path).has_value();
+}
+
+PyObject* mount_repr(PyObject* self) {
+  const MountObject* object = cast(self);
+  const PyRef root = py_text(object->options.root);
+  return root ? PyUnicode_FromFormat("<intact.Mount %R%s>", root.get(), object->mount ? "" : " (unmounted)") : nullptr;
+}
+
+PyObject* get_root(PyObject* self, void*) { return py_text(cast(self)->options.root).release(); }
+PyObject* get_name(PyObject* self, void*) { return py_text(cast(self)->options.name).release(); }
+PyObject* get_first(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.first); }
+PyObject* get_files(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.files); }
+PyObject* get_mounted(PyObject* self, void*) { return PyBool_FromLong(cast(self)->mount && cast(self)->attached); }
+PyObject* get_format(PyObject* self, void*) {
+  const MountPtr mount = opened(self);
+  return mount ? PyUnicode_FromString(mount->archive().format()) : nullptr;
+}
+
+PyMethodDef kMethods[] = {
+    {"read", mount_read, METH_O,
+     "read($self, path, /)\n--\n\nThe bytes of the member at `path`, relative to the root.\n\n"
+     "Raises FileNotFoundError if there is none, MemberError if it is broken."},
+    {"_attach", mount_attach, METH_NOARGS, nullptr},
+    {"_detach", mount_detach, METH_NOARGS, nullptr},
+    {"_check", mount_check, METH_O, nullptr},
+    {"_members", mount_members, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyGetSetDef kProperties[] = {
+    {"root", get_root, nullptr, "The absolute path under which the members appear.", nullptr},
+    {"name", get_name, nullptr, "The name given to mount(), else the archive's path.", nullptr},
+    {"first", get_first, nullptr, "Whether its modules may shadow the standard library's.", nullptr},
+    {"files", get_files, nullptr, "Whether file functions are answered below the root.", nullptr},
+    {"mounted", get_mounted, nullptr, "False before mount() has finished and after unmount().", nullptr},
+    {"format", get_format, nullptr, "\"zip\" or \"directory\".", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+PyType_Slot kSlots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(mount_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(mount_dealloc)},
+    {Py_tp_repr, reinterpret_cast<void*>(mount_repr)},
+    {Py_tp_iter, reinterpret_cast<void*>(mount_iter)},
+    {Py_sq_length, reinterpret_cast<void*>(mount_length)},
+    {Py_sq_contains, reinterpret_cast<void*>(mount_contains)},
+    {Py_tp_methods, kMethods},
+    {Py_tp_getset, kProperties},
+    {Py_tp_doc, const_cast<char*>("An archive, opened and indexed. len() counts its files, iterating gives their paths.")},
+    {0, nullptr},
+};
+PyType_Spec kSpec = {"intact._engine.Mount", sizeof(MountObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, kSlots};
+
+}  // namespace
+
+bool add_mount_type(PyObject* module, ModuleState& state) {
+  state.mount_type = PyRef::steal(PyType_FromModuleAndSpec(module, &kSpec, nullptr));
+  return state.mount_type && PyModule_AddObjectRef(module, "Mount", state.mount_type.get()) == 0;
+}
+
+}  // namespace intact

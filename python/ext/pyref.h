@@ -1,0 +1,61 @@
+// PyRef: one owned reference to a Python object. How it came to be owned is said where it is made:
+// PyRef::steal takes over a new reference, PyRef::borrow adds one of its own.
+
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <string_view>
+#include <utility>
+
+namespace intact {
+
+class PyRef {
+ public:
+  PyRef() = default;
+  static PyRef steal(PyObject* object) { return PyRef(object); }
+  static PyRef borrow(PyObject* object) {
+    Py_XINCREF(object);
+    return PyRef(object);
+  }
+  PyRef(const PyRef& other) : object_(other.object_) { Py_XINCREF(object_); }
+  PyRef(PyRef&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  PyRef& operator=(PyRef other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~PyRef() { Py_XDECREF(object_); }
+
+  explicit operator bool() const { return object_ != nullptr; }
+  PyObject* get() const { return object_; }
+  PyObject* release() { return std::exchange(object_, nullptr); }
+  void reset() { *this = PyRef(); }
+
+ private:
+  explicit PyRef(PyObject* object) : object_(object) {}
+  PyObject* object_ = nullptr;
+};
+
+inline PyRef py_text(std::string_view text) {
+  return PyRef::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
+}
+
+// UTF-8 of a str, valid as long as the str; a null data() with an exception set if it has none (lone surrogates).
+inline std::string_view utf8_view(PyObject* text) {
+  Py_ssize_t size = 0;
+  const char* data = PyUnicode_AsUTF8AndSize(text, &size);
+  return data == nullptr ? std::string_view() : std::string_view(data, static_cast<std::size_t>(size));
+}
+
+// Calls a function or type with positional arguments.
+template <typename... Args>
+PyRef py_call(PyObject* callable, Args*... args) {
+  PyObject* stack[] = {nullptr, args...};
+  return PyRef::steal(PyObject_Vectorcall(callable, stack + 1, sizeof...(args) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+}
+
+// PyMethodDef keeps every kind of function as a PyCFunction; the flags beside it say what it is.
+inline PyCFunction as_function(PyCMethod method) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method)); }
+
+}  // namespace intact

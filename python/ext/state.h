@@ -1,0 +1,47 @@
+// ModuleState: everything the extension keeps for one interpreter. There is no other state in this layer; the
+// engine (tree, images, redirect) is the process's.
+//
+// Lock: the interpreter's GIL guards all of it; where there is no GIL, `graveyard` has a mutex of its own, counters
+// are atomic, and the rest is set once while the module is executed.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "core/tree/index.h"
+#include "python/ext/graveyard.h"
+#include "python/ext/pyref.h"
+
+namespace intact {
+
+struct ModuleState {
+  // our types
+  PyRef finder_type, entry_finder_type, mount_type, found_type;
+  PyRef source_loader_type, bytecode_loader_type, extension_loader_type;
+  // our exceptions
+  PyRef error, archive_error, member_error, image_error, tag_error;
+  // importlib's: functions and types that we call as it would
+  PyRef module_spec_type, call_with_frames_removed, file_get_data;
+  PyRef imp, create_dynamic, fix_co_filename, source_hash;
+  PyRef builtin_exec, builtin_compile, stdlib_module_names, get_dlopen_flags, gc_get_threshold, gc_set_threshold;
+  // attribute names
+  PyRef str_found, str_name, str_path, str_cached, str_set_fileattr, str_locations, str_dict, str_exec, str_check_pycs;
+  PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()
+
+  ImportRules rules;
+  std::string cache_suffix;  // ".cpython-311.opt-1.pyc"
+  std::shared_ptr<Graveyard> graveyard = std::make_shared<Graveyard>();
+  std::atomic<std::uint64_t> modules_found{0};
+  std::atomic<int> import_depth{0};  // imports of ours under way, see gc_pause.h
+  PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
+  bool trace = false;
+};
+
+ModuleState& module_state(PyObject* module);
+ModuleState& type_state(PyTypeObject* defining_class);
+// The same for a type that may be derived from one of ours in Python.
+ModuleState& object_state(PyTypeObject* type);
+
+}  // namespace intact
