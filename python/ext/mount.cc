@@ -173,6 +173,22 @@ PyObject* mount_members(PyObject* self, PyObject*) {
   return list.release();
 }
 
+PyObject* mount_list(PyObject* self, PyObject* argument) {
+  const MountPtr mount = opened(self);
+  PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
+  if (!list) return nullptr;
+  if (!PyUnicode_Check(argument)) return PyErr_SetString(PyExc_TypeError, "a directory's path is a str"), nullptr;
+  const std::string_view path = utf8_view(argument);
+  if (path.data() == nullptr) return nullptr;
+  const Index& index = mount->index();
+  const auto directory = index.find(path);
+  for (std::uint32_t n = directory ? index.node(*directory).first_child : kNone; n != kNone; n = index.node(n).next_sibling) {
+    const PyRef name = py_text(index.node(n).name());
+    if (!name || PyList_Append(list.get(), name.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
 PyObject* mount_iter(PyObject* self) {
   const MountPtr mount = opened(self);
   const PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
@@ -223,6 +239,7 @@ PyMethodDef kMethods[] = {
     {"_attach", mount_attach, METH_NOARGS, nullptr},
     {"_detach", mount_detach, METH_NOARGS, nullptr},
     {"_check", mount_check, METH_O, nullptr},
+    {"_list", mount_list, METH_O, nullptr},
     {"_members", mount_members, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

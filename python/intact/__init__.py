@@ -1,0 +1,38 @@
+"""Import unmodified wheels, native code included, straight from archives in memory.
+
+    import intact
+    intact.mount("numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl")
+    import numpy
+
+A mount is visible to the whole process: its modules to ``import`` (in every interpreter that imports intact), its files
+to everything that opens files through the C library. Nothing is unpacked and nothing is written.
+
+Environment: ``INTACT_FILES=0`` leaves file functions alone, ``INTACT_TRACE=1`` prints each module loaded to stderr.
+"""
+
+from intact._engine import (
+    ArchiveError,
+    Error,
+    ImageError,
+    MemberError,
+    TagError,
+    images,
+    stats,
+)
+from intact._mounts import Mount, mount, mounts
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArchiveError",
+    "Error",
+    "ImageError",
+    "MemberError",
+    "Mount",
+    "TagError",
+    "__version__",
+    "images",
+    "mount",
+    "mounts",
+    "stats",
+]

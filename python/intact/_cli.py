@@ -1,0 +1,228 @@
+"""The command line: run, ls, stat, verify, why.
+
+Exit codes: 0 done, 1 something is wrong with an archive (one line on stderr says what), 2 a wrong command line, and for
+``run`` whatever the program exits with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import intact
+from intact._mounts import Mount
+
+_RUN_EXAMPLES = """\
+examples:
+  intact run numpy.whl pandas.whl -- report.py --month 5   a script, with arguments
+  intact run pytest.whl pluggy.whl -m pytest -q            a module, as python -m
+  intact run orjson.whl -c 'import orjson; print(orjson)'  a program in the command
+  intact run numpy.whl                                     a prompt
+
+Archives come first; what follows --, -m or -c is the program's, as with python itself.
+INTACT_TRACE=1 prints each module loaded, from where, and how long it took."""
+
+
+class _Member:
+    """One row of ls and stat."""
+
+    FIELDS = ("path", "directory", "size", "packed_size", "method", "crc", "mode", "offset", "mtime", "encrypted")
+    METHODS = {0: "stored", 8: "deflate", 12: "bzip2", 14: "lzma", 93: "zstd"}
+
+    def __init__(self, row: tuple) -> None:
+        self.values = dict(zip(self.FIELDS, row, strict=True))
+        self.values["method"] = self.METHODS.get(row[4], f"method {row[4]}")
+
+    def __getattr__(self, name: str):
+        return self.values[name]
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = _parser()
+    arguments = list(arguments)
+    program: list[str] = []
+    if arguments[:1] == ["run"]:
+        arguments, program = _split_program(arguments)
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "run":
+            return _run(options, program)
+        return options.function(options)
+    except (intact.Error, OSError) as error:
+        print(f"intact: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="intact", description="Run Python out of archives: nothing unpacked, nothing written.")
+    parser.add_argument("--version", action="version", version=f"intact {intact.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a program with archives mounted", epilog=_RUN_EXAMPLES, formatter_class=formatter)
+    run.add_argument("archives", nargs="*", metavar="ARCHIVE", help="zip archive, wheel or directory; the last one wins where names clash")
+    run.add_argument("--first", action="store_true", help="let the archives shadow the standard library")
+    run.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
+    run.add_argument("--extract", metavar="DIR", help="put shared objects there if memory may not be executed")
+
+    def add(name: str, function, help: str, example: str, what: str | None = None) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
+        if what is None:
+            command.add_argument("archive", metavar="ARCHIVE")
+        command.add_argument("--json", action="store_true", help="print JSON for scripts")
+        command.set_defaults(function=function)
+        return command
+
+    ls = add("ls", _ls, "list members", "intact ls app.zip pkg/data")
+    ls.add_argument("path", nargs="?", default="", metavar="PATH", help="a directory or member of the archive")
+    stat = add("stat", _stat, "describe an archive or one member", "intact stat app.zip pkg/__init__.py")
+    stat.add_argument("path", nargs="?", metavar="PATH")
+    add("verify", _verify, "read every member, check every CRC-32, parse every shared object", "intact verify app.zip")
+    why = add("why", _why, "where a module would come from, and what was considered", "intact why numpy.linalg --in numpy.whl", "MODULE")
+    why.add_argument("module", metavar="MODULE")
+    why.add_argument("--in", dest="archives", action="append", required=True, metavar="ARCHIVE", help="may be given more than once")
+    why.add_argument("--first", action="store_true", help="as if mounted to shadow the standard library")
+    return parser
+
+
+def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
+    for i, argument in enumerate(arguments):
+        if argument in ("--", "-m", "-c"):
+            return arguments[:i], arguments[i:]
+    return arguments, []
+
+
+# ---- run
+
+
+def _run(options: argparse.Namespace, program: list[str]) -> int:
+    if program and len(program) < 2:
+        print(f"intact: nothing follows {program[0]}", file=sys.stderr)
+        return 2
+    for archive in options.archives:
+        intact.mount(archive, first=options.first, files=False if options.no_files else None, extract=options.extract)
+    from intact import _run
+
+    _run.run(program)
+    return 0
+
+
+# ---- ls, stat, verify
+
+
+def _open(archive: str) -> Mount:
+    """The archive, opened and indexed but not visible to import."""
+    path = os.path.abspath(archive)
+    return Mount(path, path, archive, ())
+
+
+def _members(mount: Mount) -> list[_Member]:
+    return sorted((_Member(row) for row in mount._members()), key=lambda member: member.path)
+
+
+def _ls(options: argparse.Namespace) -> int:
+    path = options.path.strip("/")
+    members = _members(_open(options.archive))
+    if path:
+        chosen = [m for m in members if m.path.startswith(path + "/") or (m.path == path and not m.directory)]
+        if not chosen and not any(m.path == path for m in members):
+            raise FileNotFoundError(2, "no such member", f"{options.archive}/{path}")
+        members = chosen
+    members = [m for m in members if not m.directory]
+    if options.json:
+        print(json.dumps([m.values for m in members], indent=1))
+    else:
+        for m in members:
+            print(f"{m.size:>12}  {m.method:8}  {m.path}")
+    return 0
+
+
+def _stat(options: argparse.Namespace) -> int:
+    mount = _open(options.archive)
+    members = _members(mount)
+    if options.path is not None:
+        path = options.path.strip("/")
+        found = [m.values for m in members if m.path == path]
+        if not found:
+            raise FileNotFoundError(2, "no such member", f"{options.archive}/{path}")
+        values = found[0]
+    else:
+        files = [m for m in members if not m.directory]
+        values = {
+            "archive": mount.root,
+            "format": mount.format,
+            "files": len(files),
+            "directories": len(members) - len(files),
+            "size": sum(m.size for m in files),
+            "packed_size": sum(m.packed_size for m in files),
+            "shared_objects": sum(_is_shared_object(m.path) for m in files),
+            "encrypted": sum(m.encrypted for m in files),
+        }
+    if options.json:
+        print(json.dumps(values, indent=1))
+    else:
+        for key, value in values.items():
+            print(f"{key + ':':16}{_readable(key, value)}")
+    return 0
+
+
+def _readable(key: str, value: object) -> object:
+    if key == "crc":
+        return f"{value:08x}"
+    if key == "mode":
+        return oct(value)
+    if key == "mtime" and value:
+        import time
+
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    return value
+
+
+def _is_shared_object(path: str) -> bool:
+    base = path.rpartition("/")[2]
+    return base.endswith(".so") or ".so." in base
+
+
+def _verify(options: argparse.Namespace) -> int:
+    mount = _open(options.archive)
+    paths = sorted(mount)
+    problems, shared_objects = [], 0
+    progress = sys.stderr.isatty() and not options.json
+    for number, path in enumerate(paths, 1):
+        if progress and number % 50 == 0:
+            print(f"\r{number} of {len(paths)}", end="", file=sys.stderr, flush=True)
+        try:
+            shared_objects += mount._check(path)
+        except intact.Error as error:
+            problems.append({"member": path, "offset": error.offset, "reason": error.reason})
+    if progress:
+        print("\r\033[K", end="", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"archive": mount.root, "members": len(paths), "shared_objects": shared_objects, "problems": problems}, indent=1))
+    else:
+        for problem in problems:
+            print(f"{problem['member']}: {problem['reason']}")
+        state = f"{len(problems)} broken" if problems else "all good"
+        print(f"{options.archive}: {len(paths)} members, {shared_objects} shared objects, {state}")
+    return 1 if problems else 0
+
+
+# ---- why
+
+
+def _why(options: argparse.Namespace) -> int:
+    from intact import _why
+
+    explanation = _why.explain(options.module, options.archives, first=options.first)
+    if options.json:
+        print(json.dumps(explanation, indent=1))
+    else:
+        _why.show(explanation)
+    return 0 if explanation["found"] else 1

@@ -1,0 +1,147 @@
+"""Mounting: from what the user names to a mount that import, files and ``sys.path`` know.
+
+Imports nothing that a starting interpreter has not loaded already: this runs at every start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from intact import _engine
+
+_mounted: list[Mount] = []  # newest first
+_unnamed = 0
+
+
+class Mount(_engine.Mount):
+    """A mounted archive: ``root``, ``name``, ``first``, ``files``, ``mounted``, ``format``.
+
+    ``len(m)`` counts its files, iterating gives their paths relative to the root, ``m.read(path)`` gives the bytes of
+    one. As a context manager it is unmounted at the end of the block.
+    """
+
+    __slots__ = ()
+
+    def unmount(self) -> bool:
+        """Take the archive out of the tree; False if it was not mounted.
+
+        Modules already imported go on working, their sources stay readable through their loaders, and shared objects
+        stay loaded. Importing further modules from it, and opening files below its root, fails.
+        """
+        if self in _mounted:
+            _mounted.remove(self)
+        gone = self._detach()
+        if gone and not any(other.root == self.root for other in _mounted):
+            _forget_path(self.root)
+            if self.root in sys.path:
+                sys.path.remove(self.root)
+        if gone:
+            _log("unmounted %s", self.root)
+        return gone
+
+    def __enter__(self) -> Mount:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.unmount()
+
+
+def mount(
+    source,
+    *,
+    name: str | None = None,
+    prefixes: tuple[str, ...] = (),
+    first: bool = False,
+    files: bool | None = None,
+    extract: str | os.PathLike[str] | None = None,
+    max_members: int | None = None,
+    max_member_size: int | None = None,
+) -> Mount:
+    """Make an archive importable, and its files readable below its root.
+
+    `source` is the path of a zip archive, wheel or directory, whose root is that path made absolute; or a bytes-like object
+    (bytes, bytearray, memoryview, mmap) that holds a zip archive, whose root is ``/intact/NAME``. The object is kept
+    alive, not copied. The file behind a path may be replaced or deleted afterwards.
+
+    name: what messages call the mount; needed to choose the root of a bytes-like object.
+    prefixes: directories of the archive whose content counts as its root, such as ``("src",)``. A wheel's
+        ``.data/purelib`` and ``.data/platlib`` always do.
+    first: let its modules shadow the standard library's (never the built-in and frozen ones).
+    files: whether the C library's file functions are answered below the root; by default yes, unless INTACT_FILES=0.
+    extract: a directory for shared objects, used only where the system refuses to execute memory.
+    max_members: the most members the archive may have, 4,000,000 by default.
+    max_member_size: the most bytes a member may unpack to, 4 GiB by default; a larger one is listed, not read.
+
+    The newest mount wins where names clash; the same file mounted twice is two mounts. Raises ArchiveError if the archive
+    is broken or of no known format, TagError for a wheel that is not for this interpreter, OSError if a path cannot be
+    read, ValueError for a name that cannot be part of a path.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        source = os.path.abspath(os.fsdecode(os.fspath(source)))
+        root, name = source, source if name is None else name
+    else:
+        name = _next_name() if name is None else name
+        root = "/intact/" + name
+        if not name or name in (".", "..") or "/" in name or "\0" in name:
+            raise ValueError(f"a mount's name is one component of a path, not {name!r}")
+    options = {}
+    if max_members is not None:
+        options["max_members"] = max_members
+    if max_member_size is not None:
+        options["max_member_size"] = max_member_size
+    if extract is not None:
+        options["extract"] = os.path.abspath(os.fspath(extract))
+    if files is None:
+        files = os.environ.get("INTACT_FILES") != "0"
+    mounted = Mount(source, root, name, prefixes, first=first, files=files, **options)
+    if mounted.format == "zip":
+        from intact import _tags
+
+        _tags.check(mounted)
+    mounted._attach()
+    _mounted.insert(0, mounted)
+    _forget_path(root)
+    if root not in sys.path:
+        sys.path.append(root)
+    _log("mounted %s: %d files", root, mounted)
+    return mounted
+
+
+def mounts() -> tuple[Mount, ...]:
+    """The mounts that this interpreter made and has not unmounted, newest first."""
+    return tuple(_mounted)
+
+
+def _next_name() -> str:
+    global _unnamed
+    _unnamed += 1
+    return f"archive-{_unnamed}"
+
+
+def _forget_path(root: str) -> None:
+    """Let path hooks look anew at the root and what is below it."""
+    below = root + "/"
+    for path in [p for p in sys.path_importer_cache if p == root or p.startswith(below)]:
+        sys.path_importer_cache.pop(path, None)
+
+
+def _log(message: str, root: str, counted: Mount | None = None) -> None:
+    """Log, without being the reason that `logging` is imported."""
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.getLogger("intact").debug(message, root, *(() if counted is None else (len(counted),)))
+
+
+def _install() -> None:
+    """Put the finder before PathFinder, the path hook before zipimport's, and existing roots on sys.path."""
+    names = [getattr(finder, "__name__", "") for finder in sys.meta_path]
+    place = names.index("PathFinder") if "PathFinder" in names else len(names)
+    sys.meta_path.insert(place, _engine.Finder())
+    sys.path_hooks.insert(0, _engine.EntryFinder)
+    for root in _engine._roots():
+        if root not in sys.path:
+            sys.path.append(root)
+
+
+_install()

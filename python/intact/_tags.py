@@ -1,0 +1,94 @@
+"""Whether a wheel is for this interpreter, asked before anything of it is visible (PEP 425, PEP 600, PEP 656)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from intact._engine import Mount, TagError
+
+
+def check(mount: Mount) -> None:
+    """Raise TagError unless one of the wheel's tags fits. What is no wheel passes.
+
+    The tags are those of the file name; an archive with another name that holds one wheel is asked for its WHEEL file.
+    """
+    base = os.path.basename(mount.name)
+    if base.endswith(".whl") and base.count("-") >= 4:
+        tags = _expand(base[: -len(".whl")])
+    else:
+        tags = _metadata_tags(mount)
+    if not tags or any(_fits(*tag) for tag in tags):
+        return
+    wheel = ", ".join("-".join(tag) for tag in tags)
+    reason = f"the wheel is for {wheel}; this interpreter accepts {_accepted()}"
+    error = TagError(f"{mount.name}: {reason}")
+    error.archive, error.reason = mount.name, reason
+    raise error
+
+
+def _expand(stem: str) -> list[tuple[str, str, str]]:
+    """The tags of "name-1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"."""
+    pythons, abis, platforms = stem.rsplit("-", 3)[1:]
+    return [(p, a, f) for p in pythons.split(".") for a in abis.split(".") for f in platforms.split(".")]
+
+
+def _metadata_tags(mount: Mount) -> list[tuple[str, str, str]]:
+    wheels = [name + "/WHEEL" for name in mount._list("") if name.endswith(".dist-info")]
+    if len(wheels) != 1 or wheels[0] not in mount:
+        return []
+    lines = mount.read(wheels[0]).decode("utf-8", "replace").splitlines()
+    return [tag for line in lines if line.startswith("Tag:") for tag in _expand("wheel-" + line[4:].strip())]
+
+
+def _fits(python: str, abi: str, platform: str) -> bool:
+    return _python_fits(python, abi) and _platform_fits(platform)
+
+
+def _python_fits(python: str, abi: str) -> bool:
+    here = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    kind, digits = python[:2], python[2:]
+    if not digits.isdigit() or digits[0] != "3" or kind not in ("py", "cp"):
+        return False
+    minor = int(digits[1:] or 0)
+    if abi == "none":
+        return minor <= sys.version_info[1] if kind == "py" else python == here
+    if kind != "cp":
+        return False
+    if abi == "abi3":
+        return minor <= sys.version_info[1] and not _free_threaded()
+    return python == here and abi == here + ("t" if _free_threaded() else "")
+
+
+def _platform_fits(platform: str) -> bool:
+    machine = os.uname().machine
+    if platform in ("any", f"linux_{machine}"):
+        return True
+    legacy = {"manylinux1": 5, "manylinux2010": 12, "manylinux2014": 17}
+    for name, minor in legacy.items():
+        if platform == f"{name}_{machine}":
+            return minor <= _glibc_minor()
+    parts = platform.split("_", 3)
+    return (
+        len(parts) == 4
+        and parts[:2] == ["manylinux", "2"]
+        and parts[2].isdigit()
+        and int(parts[2]) <= _glibc_minor()
+        and parts[3] == machine
+    )
+
+
+def _glibc_minor() -> int:
+    version = os.confstr("CS_GNU_LIBC_VERSION") or ""  # "glibc 2.36"
+    minor = version.rpartition(".")[2]
+    return int(minor) if version.startswith("glibc 2.") and minor.isdigit() else -1
+
+
+def _free_threaded() -> bool:
+    return "t" in getattr(sys, "abiflags", "")
+
+
+def _accepted() -> str:
+    here, machine = f"cp{sys.version_info[0]}{sys.version_info[1]}", os.uname().machine
+    abi = f"{here}-{here}t" if _free_threaded() else f"{here}-{here}, cp32…{here}-abi3"
+    return f"{abi}, {here}-none and py3-none, on manylinux_2_5…2_{_glibc_minor()}_{machine}, linux_{machine} and any"

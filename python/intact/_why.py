@@ -1,0 +1,73 @@
+"""Explaining a module: every place that was considered, in order, and what came of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+import intact
+
+
+def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dict:
+    """Mount `archives` and find `module`, its parents being imported for it.
+
+    Keys: module; found (bool); origin and kind (None where not found); considered, a list of {place, verdict}.
+    """
+    for archive in archives:
+        intact.mount(archive, first=first)
+    considered = [{"place": m.root, "verdict": _verdict(m, module)} for m in intact.mounts()]
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        considered.append({"place": "import", "verdict": f"{type(error).__name__}: {error}"})
+        spec = None
+    return {
+        "module": module,
+        "found": spec is not None,
+        "origin": _origin(spec),
+        "kind": _kind(spec),
+        "considered": considered,
+    }
+
+
+def show(explanation: dict) -> None:
+    if explanation["found"]:
+        print(f"{explanation['module']}: {explanation['kind']}, {explanation['origin']}")
+    else:
+        print(f"{explanation['module']}: not found")
+    for place in explanation["considered"]:
+        print(f"  {place['place']}: {place['verdict']}")
+
+
+def _verdict(mount: intact.Mount, module: str) -> str:
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names and not mount.first:
+        return f"passed over: {top} is in the standard library (mount with first=True to shadow it)"
+    directory, _, name = module.replace(".", "/").rpartition("/")
+    in_package = [f"{module.replace('.', '/')}/{child}" for child in mount._list(module.replace(".", "/")) if child.startswith("__init__.")]
+    beside = [f"{directory}/{child}".lstrip("/") for child in mount._list(directory) if child.partition(".")[0] == name and "." in child]
+    candidates = sorted(in_package) + sorted(beside)
+    if candidates:
+        return "has " + ", ".join(candidates)
+    if mount._list(module.replace(".", "/")):
+        return "has a directory without __init__: a namespace portion"
+    return "has no such module"
+
+
+def _origin(spec) -> str | None:
+    if spec is None:
+        return None
+    return spec.origin or ", ".join(spec.submodule_search_locations or ())
+
+
+def _kind(spec) -> str | None:
+    if spec is None:
+        return None
+    if spec.loader is None or spec.origin is None:
+        return "namespace package"
+    names = {"SourceLoader": "source", "BytecodeLoader": "bytecode", "ExtensionLoader": "extension"}
+    kind = names.get(type(spec.loader).__name__)
+    if kind is None:
+        return "outside the mounts"
+    return kind if spec.submodule_search_locations is None else f"package, {kind}"
