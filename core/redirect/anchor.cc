@@ -1,1 +1,0 @@
-// stands until the layer's first source lands
