@@ -64,14 +64,14 @@ struct [[gnu::packed]] CentralHeader {  // 4.3.12
 static_assert(sizeof(CentralHeader) == 46);
 
 struct [[gnu::packed]] EndRecord {  // 4.3.16
-  std::uint32_t signature;
-  std::uint16_t disk;
-  std::uint16_t directory_disk;
-  std::uint16_t count_here;
-  std::uint16_t count;
-  std::uint32_t directory_size;
-  std::uint32_t directory_offset;
-  std::uint16_t comment_size;
+  std::uint32_t signature = 0;
+  std::uint16_t disk = 0;
+  std::uint16_t directory_disk = 0;
+  std::uint16_t count_here = 0;
+  std::uint16_t count = 0;
+  std::uint32_t directory_size = 0;
+  std::uint32_t directory_offset = 0;
+  std::uint16_t comment_size = 0;
 };
 static_assert(sizeof(EndRecord) == 22);
 
@@ -84,16 +84,16 @@ struct [[gnu::packed]] Locator64 {  // 4.3.15
 static_assert(sizeof(Locator64) == 20);
 
 struct [[gnu::packed]] EndRecord64 {  // 4.3.14
-  std::uint32_t signature;
-  std::uint64_t size;  // of what follows this number
-  std::uint16_t version_made_by;
-  std::uint16_t version_needed;
-  std::uint32_t disk;
-  std::uint32_t directory_disk;
-  std::uint64_t count_here;
-  std::uint64_t count;
-  std::uint64_t directory_size;
-  std::uint64_t directory_offset;
+  std::uint32_t signature = 0;
+  std::uint64_t size = 0;  // of what follows this number
+  std::uint16_t version_made_by = 0;
+  std::uint16_t version_needed = 0;
+  std::uint32_t disk = 0;
+  std::uint32_t directory_disk = 0;
+  std::uint64_t count_here = 0;
+  std::uint64_t count = 0;
+  std::uint64_t directory_size = 0;
+  std::uint64_t directory_offset = 0;
 };
 static_assert(sizeof(EndRecord64) == 56);
 
