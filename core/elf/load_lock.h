@@ -1,0 +1,34 @@
+// LoadLock: one loads at a time.
+//
+// There is one lock in a process, as there is one list of loaded objects. It is recursive, because initialisers load further
+// images, and it survives fork: the child's only thread is the one that forked, and it holds the lock exactly as
+// often as it did in the parent. (std::recursive_mutex will not do: it knows its owner by thread id, which fork changes.)
+//
+// Order: whoever waits for this lock may hold the dynamic linker's own (an initialiser of a system library that calls
+// dlopen), so what is not ours must be told apart before the lock is taken; see ImageLoader::open.
+
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+namespace intact {
+
+class LoadLock {
+ public:
+  // The process's. Registers its fork handlers at first use.
+  static LoadLock& instance();
+
+  void lock();
+  void unlock();
+
+ private:
+  LoadLock();
+
+  std::mutex mutex_;
+  std::atomic<std::thread::id> owner_{};  // written by the owner only
+  unsigned depth_ = 0;                    // guarded by mutex_
+};
+
+}  // namespace intact
