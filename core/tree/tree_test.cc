@@ -1,0 +1,158 @@
+// What the tree promises: newest first, roots that nest, layers, and readers that nobody waits for.
+
+#include "core/tree/tree.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "core/archive/archive.h"
+
+namespace intact {
+namespace {
+
+// A zip archive of empty stored members (APPNOTE.TXT 4.3).
+Bytes zip_of(const std::vector<std::string>& paths) {
+  std::string body, directory;
+  const auto put = [](std::string& to, std::uint64_t value, int size) {
+    for (int i = 0; i < size; ++i) to += static_cast<char>(value >> (8 * i));
+  };
+  for (const std::string& path : paths) {
+    const std::size_t offset = body.size();
+    body += std::string("PK\3\4") + std::string("\x14\0", 2) + std::string(20, '\0');
+    put(body, path.size(), 2), put(body, 0, 2);
+    body += path;
+    directory += std::string("PK\1\2") + std::string("\x14\0\x14\0", 4) + std::string(20, '\0');
+    put(directory, path.size(), 2), put(directory, 0, 12), put(directory, offset, 4);
+    directory += path;
+  }
+  std::string end = "PK\5\6";
+  put(end, 0, 4), put(end, paths.size(), 2), put(end, paths.size(), 2), put(end, directory.size(), 4), put(end, body.size(), 4), put(end, 0, 2);
+  auto owner = std::make_shared<const std::string>(body + directory + end);
+  return Bytes::borrow(std::as_bytes(std::span(*owner)), owner);
+}
+
+class TreeTest : public testing::Test {
+ protected:
+  MountPtr mount(const std::string& root, const std::vector<std::string>& paths, bool files = true) {
+    auto archive = open_archive(Source{root, zip_of(paths)}, Limits{});
+    EXPECT_TRUE(archive) << archive.error().message();
+    return tree.mount(*std::move(archive), {.root = root, .name = root, .prefixes = {}, .files = files, .extract_directory = {}}, {});
+  }
+  std::string mount_at(const std::string& path) {
+    const auto place = ReadGuard(tree)->lookup(path);
+    return place ? place->mount->path_of(place->node) : "nothing";
+  }
+  Tree tree;
+};
+
+TEST_F(TreeTest, FindsFilesAndDirectoriesBelowTheRightRoot) {
+  mount("/a/b", {"x.py", "d/y.py"});
+  mount("/a/b.zip", {"z.py"});
+  EXPECT_EQ(mount_at("/a/b/d/y.py"), "/a/b/d/y.py");
+  EXPECT_EQ(mount_at("/a/b"), "/a/b");
+  EXPECT_EQ(mount_at("/a/b.zip/z.py"), "/a/b.zip/z.py");
+  EXPECT_EQ(mount_at("/a/b.zip/x.py"), "nothing");
+  EXPECT_EQ(mount_at("/a/bc"), "nothing");
+  EXPECT_EQ(mount_at("/a"), "nothing");
+}
+
+TEST_F(TreeTest, RootsMayNest) {
+  mount("/a", {"x", "b/y"});
+  mount("/a/b", {"z"});
+  mount("/a/b.c", {"w"});
+  EXPECT_EQ(mount_at("/a/x"), "/a/x");
+  EXPECT_EQ(mount_at("/a/b/z"), "/a/b/z");
+  EXPECT_EQ(mount_at("/a/b/y"), "nothing");
+  EXPECT_EQ(mount_at("/a/bb"), "nothing");
+}
+
+TEST_F(TreeTest, NormalisesWhatFollowsTheRoot) {
+  mount("/a", {"d/x", "e/y"});
+  mount("/b", {"z"});
+  EXPECT_EQ(mount_at("/a//d/./x"), "/a/d/x");
+  EXPECT_EQ(mount_at("/a/d/../e/y"), "/a/e/y");
+  EXPECT_EQ(mount_at("/a/../b/z"), "/b/z");
+  EXPECT_EQ(mount_at("/a/../../etc/passwd"), "nothing");
+  EXPECT_EQ(mount_at("/a/d/"), "/a/d");
+}
+
+TEST_F(TreeTest, TheNewestOfTwoMountsWithOneRootWinsAndBothAreListed) {
+  const MountPtr old = mount("/a", {"x", "old"});
+  const MountPtr fresh = mount("/a", {"x", "new"});
+  EXPECT_EQ(ReadGuard(tree)->lookup("/a/x")->mount, fresh);
+  {
+    const ReadGuard guard(tree);
+    const auto [root, rest] = guard->root_of("/a");
+    EXPECT_EQ(guard->list(*root, rest).size(), 3u);
+  }
+  EXPECT_TRUE(tree.unmount(*fresh));
+  EXPECT_FALSE(tree.unmount(*fresh));
+  EXPECT_EQ(ReadGuard(tree)->lookup("/a/x")->mount, old);
+}
+
+TEST_F(TreeTest, TopLevelNamesNameTheirMountsNewestFirst) {
+  const MountPtr one = mount("/1", {"p/x.txt", "m.py", "no.txt", "d-1.0.dist-info/METADATA"});
+  const MountPtr two = mount("/2", {"p/__init__.py"});
+  const ReadGuard guard(tree);
+  ASSERT_NE(guard->top_level("p"), nullptr);
+  EXPECT_EQ(*guard->top_level("p"), (std::vector<const Mount*>{two.get(), one.get()}));
+  EXPECT_EQ(*guard->top_level("m"), (std::vector<const Mount*>{one.get()}));
+  EXPECT_EQ(guard->top_level("no"), nullptr);
+  EXPECT_EQ(guard->top_level("d-1"), nullptr);
+}
+
+TEST_F(TreeTest, TheGateLetsThroughWhatMayBeBelowARootAndStopsTheRest) {
+  EXPECT_FALSE(tree.may_be_below("/"));
+  const MountPtr one = mount("/srv/app/one.zip", {"x"});
+  EXPECT_TRUE(tree.may_be_below("/srv/app/one.zip/x"));
+  EXPECT_TRUE(tree.may_be_below("/srv/app/one.zip"));
+  EXPECT_FALSE(tree.may_be_below("/srv/app/two"));
+  EXPECT_FALSE(tree.may_be_below(""));
+  const MountPtr two = mount("/srv/app/two.zip", {"x"});
+  EXPECT_TRUE(tree.may_be_below("/srv/app/two.zip/x"));
+  EXPECT_FALSE(tree.may_be_below("/srv/ap"));
+  mount("/tmp/no-files", {"x"}, false);
+  EXPECT_FALSE(tree.may_be_below("/tmp/no-files/x"));
+  tree.unmount(*one), tree.unmount(*two);
+  EXPECT_FALSE(tree.may_be_below("/srv/app/one.zip/x"));
+}
+
+TEST_F(TreeTest, AnUnmountedArchiveIsFreedWhenItsLastReaderHasGone) {
+  std::weak_ptr<const Mount> watch;
+  {
+    const MountPtr held = mount("/a", {"x"});
+    watch = held;
+    const ReadGuard guard(tree);
+    tree.unmount(*held);
+    EXPECT_TRUE(guard->lookup("/a/x"));  // this reader still sees what it saw
+  }
+  mount("/b", {"x"});  // the next change clears up
+  EXPECT_TRUE(watch.expired());
+}
+
+TEST_F(TreeTest, ReadersSeeAWholeStateWhileMountsComeAndGo) {
+  mount("/stay", {"x"});
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) {
+        const ReadGuard guard(tree);
+        EXPECT_TRUE(guard->lookup("/stay/x"));
+        EXPECT_EQ(guard->lookup("/come/x").has_value(), guard->lookup("/come/y").has_value());
+        EXPECT_TRUE(tree.may_be_below("/stay/x"));
+      }
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    const MountPtr coming = mount("/come", {"x", "y"});
+    tree.unmount(*coming);
+  }
+  stop = true;
+  for (std::thread& reader : readers) reader.join();
+}
+
+}  // namespace
+}  // namespace intact
