@@ -1,0 +1,162 @@
+"""Writes the seed corpora of the fuzzers and the inputs that tests/rejected keeps.
+
+Each file is small, has one property, and is named for it. The same interpreter writes the same bytes, so running
+it again changes nothing: `python fuzz/make_corpus.py` in the root of the source tree (any Python from 3.11).
+"""
+
+import io
+import pathlib
+import struct
+import zipfile
+import zlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CONTENT = b"print('seven times six is', 7 * 6)\n" * 4
+STORED, DEFLATE, BZIP2, LZMA, ZSTD = 0, 8, 12, 14, 93
+LOCAL, CENTRAL, END, END64, LOCATOR64 = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
+
+# Offsets of fields in the central directory's record and in the end record (APPNOTE.TXT 4.3.12, 4.3.16).
+C_FLAGS, C_METHOD, C_CRC, C_PACKED, C_SIZE, C_NAME_SIZE, C_DISK, C_OFFSET = 8, 10, 16, 20, 24, 28, 34, 42
+E_DISK, E_COUNT_HERE, E_COUNT, E_SIZE, E_OFFSET, E_COMMENT = 4, 8, 10, 12, 16, 20
+
+
+def zstd_frame(data):
+    """One frame of one raw block (RFC 8878), so that no encoder is needed; the data is short."""
+    assert len(data) < 256
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
+
+
+def with_zipfile(method, *, comment=b"", names=("pkg/module.py",)):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.comment = comment
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), CONTENT, method)
+    return buffer.getvalue()
+
+
+def by_hand(name, packed, data, method, *, flags=0, size=None, crc=None, extra=b"", local_extra=b"", name_bytes=None):
+    """An archive with one member, each field as told."""
+    name = name.encode() if name_bytes is None else name_bytes
+    size = len(data) if size is None else size
+    crc = zlib.crc32(data) if crc is None else crc
+    fields = (20, flags, method, 0, 0x21, crc, len(packed), size, len(name))
+    local = LOCAL + struct.pack("<HHHHHIIIHH", *fields, len(local_extra)) + name + local_extra + packed
+    central = CENTRAL + struct.pack("<HHHHHHIIIHHHHHII", 20, *fields, len(extra), 0, 0, 0, 0, 0) + name + extra
+    return local + central + end(1, len(central), len(local))
+
+
+def end(count, size, offset, comment=b""):
+    return END + struct.pack("<HHHHIIH", 0, 0, count, count, size, offset, len(comment)) + comment
+
+
+def with_zip64_end(archive):
+    """The same archive, its end record saturated and a zip64 record before it."""
+    count, size, offset = struct.unpack_from("<HII", archive, len(archive) - 12)
+    record = END64 + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = LOCATOR64 + struct.pack("<IQI", 0, len(archive) - 22, 1)
+    return archive[:-22] + record + locator + end(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+
+
+def patched(archive, signature, field, layout, value):
+    """The archive with one field of its last record of this kind changed."""
+    changed = bytearray(archive)
+    struct.pack_into(layout, changed, archive.rindex(signature) + field, value)
+    return bytes(changed)
+
+
+def zip_seeds():
+    yield "stored", with_zipfile(STORED)
+    yield "deflate", with_zipfile(DEFLATE)
+    yield "bzip2", with_zipfile(BZIP2)
+    yield "lzma", with_zipfile(LZMA)
+    yield "zstd", by_hand("m.py", zstd_frame(CONTENT), CONTENT, ZSTD)
+    yield "empty", end(0, 0, 0)
+    yield "comment", with_zipfile(STORED, comment=b"a comment with PK\5\6 in it")
+    yield "prefix", b"#!/usr/bin/env python3\n" + with_zipfile(DEFLATE)
+    yield "directories", with_zipfile(STORED, names=("pkg/", "pkg/a.py", "pkg/sub/", "pkg/sub/b.py"))
+    yield "zip64", with_zip64_end(with_zipfile(STORED))
+    yield "unsafe-names", with_zipfile(STORED, names=("../up", "/absolute", "a//b", "good"))
+    yield "utf8", with_zipfile(STORED, names=("\u00fcber/\U0001f40d.py",))
+    yield "cp437", by_hand("", CONTENT, CONTENT, STORED, name_bytes=b"\x81ber.py")
+    unicode_path = b"\1" + struct.pack("<I", zlib.crc32(b"u.py")) + "\u00fc.py".encode()
+    timestamp = struct.pack("<HHBI", 0x5455, 5, 1, 1_700_000_000)
+    extra = struct.pack("<HH", 0x7075, len(unicode_path)) + unicode_path + timestamp
+    yield "extra-fields", by_hand("u.py", CONTENT, CONTENT, STORED, extra=extra, local_extra=b"\0" * 40)
+    saturated = struct.pack("<HHQQQ", 1, 24, len(CONTENT), len(CONTENT), 0)
+    zip64_member = by_hand("m.py", CONTENT, CONTENT, STORED, extra=saturated)
+    for field in (C_SIZE, C_PACKED, C_OFFSET):
+        zip64_member = patched(zip64_member, CENTRAL, field, "<I", 0xFFFFFFFF)
+    yield "zip64-member", zip64_member
+
+
+def rejected_ends():
+    good = with_zipfile(STORED)
+    yield "end-record-missing", good[:-22]
+    yield "end-record-cut", good[:-1]
+    yield "comment-cut", patched(good, END, E_COMMENT, "<H", 9)
+    yield "disk-is-not-the-first", patched(patched(good, END, E_DISK, "<H", 1), END, E_DISK + 2, "<H", 1)
+    yield "disk-counts-differ", patched(good, END, E_COUNT_HERE, "<H", 0)
+    yield "directory-larger-than-file", patched(good, END, E_SIZE, "<I", 1 << 20)
+    yield "directory-starts-after-its-end", patched(good, END, E_OFFSET, "<I", 1 << 20)
+    yield "directory-size-one-less", patched(good, END, E_SIZE, "<I", struct.unpack_from("<I", good, len(good) - 10)[0] - 1)
+    for name, count in ("none", 0), ("two", 2), ("most", 0xFFFE):
+        lying = patched(patched(good, END, E_COUNT, "<H", count), END, E_COUNT_HERE, "<H", count)
+        yield f"count-says-{name}", lying
+    zip64 = with_zip64_end(good)
+    yield "zip64-record-missing", patched(zip64, END64, 0, "4s", b"PK\0\0")
+    yield "zip64-record-too-long", patched(zip64, END64, 4, "<Q", 45)
+    yield "zip64-record-disagrees", patched(patched(zip64, END, E_COUNT, "<H", 3), END, E_COUNT_HERE, "<H", 3)
+    yield "zip64-several-disks", patched(zip64, LOCATOR64, 16, "<I", 2)
+    yield "zip64-record-on-another-disk", patched(zip64, END64, 16, "<I", 1)
+    yield "zip64-count-huge", patched(patched(zip64, END64, 24, "<Q", 1 << 62), END64, 32, "<Q", 1 << 62)
+    yield "zip64-directory-huge", patched(zip64, END64, 40, "<Q", (1 << 64) - 1)
+    yield "zip64-offset-huge", patched(zip64, END64, 48, "<Q", (1 << 64) - 1)
+
+
+def rejected_records():
+    good = with_zipfile(STORED)
+    yield "record-signature-wrong", patched(good, CENTRAL, 0, "4s", b"PK\1\3")
+    yield "record-cut-by-its-name", patched(good, CENTRAL, C_NAME_SIZE, "<H", 0xFFFF)
+    yield "member-on-another-disk", patched(good, CENTRAL, C_DISK, "<H", 1)
+    yield "member-zip64-field-short", patched(
+        by_hand("m", CONTENT, CONTENT, STORED, extra=struct.pack("<HHI", 1, 4, 1)), CENTRAL, C_SIZE, "<I", 0xFFFFFFFF)
+
+
+def rejected_members():
+    good = with_zipfile(STORED)
+    yield "local-header-missing", patched(good, LOCAL, 0, "4s", b"PK\0\0")
+    yield "local-name-differs", good.replace(b"pkg/module.py", b"pkg/modul2.py", 1)
+    yield "local-extra-past-directory", patched(good, LOCAL, 28, "<H", 0xFFFF)
+    yield "offset-past-directory", patched(good, CENTRAL, C_OFFSET, "<I", 1 << 20)
+    yield "packed-size-past-directory", patched(with_zipfile(DEFLATE), CENTRAL, C_PACKED, "<I", 1 << 20)
+    yield "crc-wrong", patched(good, CENTRAL, C_CRC, "<I", 1)
+    yield "stored-sizes-differ", patched(good, CENTRAL, C_SIZE, "<I", 10)
+    yield "encrypted", patched(good, CENTRAL, C_FLAGS, "<H", 1)
+    yield "encrypted-strongly", patched(good, CENTRAL, C_FLAGS, "<H", 1 << 6)
+    yield "patch-data", patched(good, CENTRAL, C_FLAGS, "<H", 1 << 5)
+    yield "method-deflate64", patched(good, CENTRAL, C_METHOD, "<H", 9)
+    yield "method-unknown", patched(good, CENTRAL, C_METHOD, "<H", 1234)
+    yield "deflate-bomb", patched(with_zipfile(DEFLATE), CENTRAL, C_SIZE, "<I", 0xFFFFFFF0)
+    packers = {"deflate": with_zipfile(DEFLATE), "bzip2": with_zipfile(BZIP2), "lzma": with_zipfile(LZMA),
+               "zstd": by_hand("pkg/module.py", zstd_frame(CONTENT), CONTENT, ZSTD)}
+    for name, archive in packers.items():
+        yield f"{name}-goes-on-past-its-size", patched(archive, CENTRAL, C_SIZE, "<I", len(CONTENT) - 1)
+        yield f"{name}-ends-before-its-size", patched(archive, CENTRAL, C_SIZE, "<I", len(CONTENT) + 1)
+        start = 30 + len("pkg/module.py")
+        yield f"{name}-broken", archive[:start] + b"\xff" * 12 + archive[start + 12:]
+    yield "lzma-properties-cut", by_hand("m", b"\x09\x04\x05", CONTENT, LZMA)
+    yield "member-over-the-limit", patched(by_hand("m", zstd_frame(CONTENT), CONTENT, ZSTD, extra=struct.pack("<HHQ", 1, 8, 1 << 60)),
+                                           CENTRAL, C_SIZE, "<I", 0xFFFFFFFF)
+
+
+def write(folder, files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files:
+        (folder / f"{name}.zip").write_bytes(content)
+
+
+if __name__ == "__main__":
+    write(ROOT / "fuzz/corpus/zip", zip_seeds())
+    for files in rejected_ends, rejected_records, rejected_members:
+        write(ROOT / "tests/rejected/zip", files())
