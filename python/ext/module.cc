@@ -86,7 +86,8 @@ bool learn_rules(ModuleState& state) {
   const PyRef optimize = PyRef::steal(flags ? PyObject_GetAttrString(flags.get(), "optimize") : nullptr);
   if (!tag || !optimize) return false;
   const long level = PyLong_AsLong(optimize.get());
-  state.cache_suffix = "." + (PyUnicode_Check(tag.get()) ? std::string(utf8_view(tag.get())) : std::string("none"));
+  state.cache_suffix = '.';
+  state.cache_suffix += PyUnicode_Check(tag.get()) ? utf8_view(tag.get()) : "none";
   if (level > 0) state.cache_suffix += ".opt-" + std::to_string(level);
   state.cache_suffix += ".pyc";
   const char* trace = std::getenv("INTACT_TRACE");
