@@ -193,22 +193,22 @@ Result<bool> ImageLoader::State::rename_edges(const LoadGroup& group) {
   std::vector<const PlannedImage*> met{group.back()};
   for (std::size_t at = 0; at < met.size(); ++at) {
     const PlannedImage& image = *met[at];
-    for (auto edge = image.edges.rbegin(); edge != image.edges.rend(); ++edge) {  // in the order of DT_NEEDED
-      const std::string& name = image.elf.needed[edge->needed].name;
+    for (const PlannedImage::Edge& edge : image.edges) {  // in the order of DT_NEEDED
+      const std::string& name = image.elf.needed[edge.needed].name;
       std::string path;
-      if (const auto member = std::ranges::find(group, edge->planned); member != group.end()) {
+      if (const auto member = std::ranges::find(group, edge.planned); member != group.end()) {
         const bool known = std::ranges::find(met, *member) != met.end();
         if (!known) met.push_back(*member);
         if (known && (*member)->elf.soname == name) continue;
         path = (*member)->copy.path();
       } else {
         if (names.contains(name)) continue;
-        const Image* target = edge->loaded ? edge->loaded : find(edge->planned->place);
+        const Image* target = edge.loaded ? edge.loaded : find(edge.planned->place);
         if (!target) return image_error(image.place, "needs " + name + ", which could not be loaded");
         path = target->load_path;
       }
       renamed = true;
-      if (!rename_needed(image.copy.bytes(), image.elf, edge->needed, path)) {
+      if (!rename_needed(image.copy.bytes(), image.elf, edge.needed, path)) {
         return image_error(image.place, "needs " + name + ", which has no such SONAME, and there is no room to say where it is");
       }
     }

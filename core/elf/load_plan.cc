@@ -27,7 +27,7 @@ LoadPlan::LoadPlan(const Snapshot& tree, LoadedNames& names, FindLoaded find_loa
 
 Result<PlannedImage*> LoadPlan::build(const Place& place) {
   INTACT_ASSIGN(PlannedImage * root, add(place, nullptr));
-  group(*root);
+  group_all(*root);
   return root;
 }
 
@@ -108,8 +108,7 @@ Result<void> LoadPlan::read_copy(PlannedImage& image, std::size_t member) {
 
 // Each needed library: loaded, in this plan, in an archive, or the system's.
 Result<void> LoadPlan::resolve(PlannedImage& image) {
-  // From the last to the first: what is added first is initialised first.
-  for (std::size_t i = image.elf.needed.size(); i-- > 0;) {
+  for (std::size_t i = 0; i < image.elf.needed.size(); ++i) {
     const std::string& name = image.elf.needed[i].name;
     if (names_.contains(name)) continue;
     PlannedImage::Edge edge{i};
@@ -129,6 +128,21 @@ Result<void> LoadPlan::resolve(PlannedImage& image) {
   return {};
 }
 
+void LoadPlan::group_all(PlannedImage& root) {
+  std::vector<PlannedImage*> listed{&root};  // breadth first
+  for (std::size_t at = 0; at < listed.size(); ++at) {
+    for (const PlannedImage::Edge& edge : listed[at]->edges) {
+      if (edge.planned && std::ranges::find(listed, edge.planned) == listed.end()) listed.push_back(edge.planned);
+    }
+  }
+  for (auto image = listed.rbegin(); image != listed.rend(); ++image) {
+    if ((*image)->order == 0) group(**image);
+  }
+  // Whatever a cycle would have it be, what was asked for is last.
+  LoadGroup& last = groups_.back();
+  if (const auto at = std::ranges::find(last, &root); at != last.end()) std::rotate(at, at + 1, last.end());
+}
+
 void LoadPlan::group(PlannedImage& image) {
   image.order = image.low = ++reached_;
   stack_.push_back(&image);
@@ -138,12 +152,14 @@ void LoadPlan::group(PlannedImage& image) {
     if (next.order == 0) group(next);
     if (!next.grouped) image.low = std::min(image.low, next.low);
   }
+  image.done = ++done_;
   if (image.low != image.order) return;
-  // Everything above it on the stack is in a cycle with it: reached through it, and so initialised before it.
+  // Everything above it on the stack is in a cycle with it.
   const auto first = std::ranges::find(stack_, &image);
-  LoadGroup members(std::make_reverse_iterator(stack_.end()), std::make_reverse_iterator(first));
+  LoadGroup members(first, stack_.end());
   stack_.erase(first, stack_.end());
   for (PlannedImage* member : members) member->grouped = true;
+  std::ranges::sort(members, {}, &PlannedImage::done);
   groups_.push_back(std::move(members));
 }
 

@@ -2,8 +2,9 @@
 //
 // Needed libraries that are in archives become nodes of a graph; those that are loaded already, or that only the system can
 // have, do not. The graph is cut into groups: a group is one object, or several that need each other in a cycle (a
-// strongly connected component, found as Tarjan does), which glibc has to load in one step. Groups come bottom up, and
-// inside and between groups objects come in the order in which ld.so would run their initialisers: the last one needed first.
+// strongly connected component, found as Tarjan does), which glibc has to load in one step. Groups come bottom up. Between
+// and inside groups objects come in the order in which ld.so would run their initialisers: it walks the objects, listed
+// breadth first, from the last to the first, each after what it needs (glibc's elf/dl-sort-maps.c, _dl_sort_maps_dfs).
 
 #pragma once
 
@@ -44,6 +45,7 @@ struct PlannedImage {
 
   std::uint32_t order = 0;  // Tarjan's: when it was reached, counted from 1
   std::uint32_t low = 0;    // the earliest that it reaches
+  std::uint32_t done = 0;   // when all it reaches had been seen
   bool grouped = false;
 };
 
@@ -66,6 +68,7 @@ class LoadPlan {
   Result<bool> read_graft(PlannedImage& image, std::size_t member);
   Result<void> read_copy(PlannedImage& image, std::size_t member);
   Result<void> resolve(PlannedImage& image);
+  void group_all(PlannedImage& root);
   void group(PlannedImage& image);
 
   const Snapshot& tree_;
@@ -77,6 +80,7 @@ class LoadPlan {
   std::vector<PlannedImage*> stack_;
   std::vector<LoadGroup> groups_;
   std::uint32_t reached_ = 0;
+  std::uint32_t done_ = 0;
   std::uint32_t depth_ = 0;
 };
 
