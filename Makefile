@@ -28,7 +28,7 @@ build/site/.$(TAG): $(SOURCES) tools/install.sh
 	@touch $@
 
 cpp-test: setup
-	@cmake --preset default --log-level=WARNING
+	@cmake --preset default >/dev/null
 	@cmake --build --preset default -j $(JOBS)
 	@ctest --preset default -j $(JOBS)
 

@@ -22,10 +22,10 @@ done = time.perf_counter()
 origins = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
 modules = sum(any(origin.startswith(mount.root + "/") for mount in mounts) for origin in origins)
 numpy = sys.modules["numpy"].__file__
-assert any(numpy.startswith(mount.root + "/") for mount in mounts), numpy
 
 stats = intact.stats()
-print(f"numpy is {numpy[-60:]}")
+[home] = [mount.root for mount in mounts if numpy.startswith(mount.root + "/")]
+print(f"numpy is {numpy[len(os.path.dirname(home)) + 1:]}")
 print(
     f"modules imported from the mounts {modules}, native images {stats['images']}"
     f" ({stats['images_grafted']} grafted), bytes copied {stats['bytes_copied'] / 1e6:.1f} M,"

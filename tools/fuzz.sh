@@ -5,7 +5,7 @@ set -euo pipefail
 
 seconds=${FUZZ_SECONDS:-60}
 found=build/fuzz/found
-cmake --preset fuzz --log-level=WARNING
+cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -j "${JOBS:-2}"
 mkdir -p "$found"
 

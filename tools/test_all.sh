@@ -23,11 +23,11 @@ step() { # NAME COMMAND...
 }
 
 cpp() { # PRESET
-  cmake --preset "$1" --log-level=WARNING && cmake --build --preset "$1" -j "${JOBS:-2}" && ctest --preset "$1" -j "${JOBS:-2}"
+  cmake --preset "$1" >/dev/null && cmake --build --preset "$1" -j "${JOBS:-2}" && ctest --preset "$1" -j "${JOBS:-2}"
 }
 
 cpp_tsan() { # ThreadSanitizer of gcc 12 and clang 14 wants less address-space randomisation than newer kernels give.
-  cmake --preset tsan --log-level=WARNING &&
+  cmake --preset tsan >/dev/null &&
     setarch -R cmake --build --preset tsan -j "${JOBS:-2}" &&
     setarch -R ctest --preset tsan -j "${JOBS:-2}"
 }
