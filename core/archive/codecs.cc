@@ -1,6 +1,5 @@
 #include "core/archive/codecs.h"
 
-#include <bzlib.h>
 #include <libdeflate.h>
 #include <lzma.h>
 #include <zstd.h>
@@ -8,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/archive/bzip2.h"
 #include "core/base/bytes.h"
 #include "core/base/reader.h"
 
@@ -45,33 +45,6 @@ std::optional<std::string> unpack_zstd(ZSTD_DCtx* decoder, std::span<const std::
   const std::size_t got = ZSTD_decompressDCtx(decoder, target.data(), target.size(), packed.data(), packed.size());
   if (ZSTD_isError(got)) return std::string("broken zstd data: ") + ZSTD_getErrorName(got);
   if (got != target.size()) return "zstd data ends before the stated size";
-  return {};
-}
-
-// bzip2 and lzma move at most 4 GiB a call; one past the end of `target` tells data that goes on.
-std::optional<std::string> unpack_bzip2(std::span<const std::byte> packed, std::span<std::byte> target) {
-  bz_stream stream{};
-  if (BZ2_bzDecompressInit(&stream, 0, 0) != BZ_OK) return kNoMemory;
-  const std::unique_ptr<bz_stream, int (*)(bz_stream*)> end(&stream, BZ2_bzDecompressEnd);
-  constexpr std::size_t kMost = std::numeric_limits<unsigned>::max();
-  std::size_t in = 0, out = 0;
-  char past_end = 0;
-  for (;;) {
-    stream.next_in = reinterpret_cast<char*>(const_cast<std::byte*>(packed.data())) + in;  // bzlib only reads it
-    stream.avail_in = static_cast<unsigned>(std::min(packed.size() - in, kMost));
-    const bool full = out == target.size();
-    stream.next_out = full ? &past_end : reinterpret_cast<char*>(target.data()) + out;
-    stream.avail_out = full ? 1 : static_cast<unsigned>(std::min(target.size() - out, kMost));
-    const unsigned in_before = stream.avail_in, out_before = stream.avail_out;
-    const int status = BZ2_bzDecompress(&stream);
-    if (status != BZ_OK && status != BZ_STREAM_END) return "broken bzip2 data";
-    if (full && stream.avail_out == 0) return "bzip2 data goes on past the stated size";
-    in += in_before - stream.avail_in;
-    if (!full) out += out_before - stream.avail_out;
-    if (status == BZ_STREAM_END) break;
-    if (in_before == stream.avail_in && out_before == stream.avail_out) return "bzip2 data is cut";
-  }
-  if (out != target.size()) return "bzip2 data ends before the stated size";
   return {};
 }
 
