@@ -52,11 +52,11 @@ auto answer(const char* path, Real real, Ours ours) {
       AT_FDCWD, path, [&](int, const char* there) { return real(there); }, std::move(ours));
 }
 
-// The same for functions that change what they name: a root that is a file on disk is that file to them.
+// The same for functions that change what they name: to them a root with a place on disk is the file there.
 template <typename Real, typename Ours>
 auto answer_change_at(int directory, const char* path, Real real, Ours ours) {
   return answer_at(directory, path, real, [&](const Target& target) {
-    if (!target.slash && is_file_on_disk(target)) return real(directory, path);
+    if (!target.slash && has_place_on_disk(target)) return real(directory, path);
     return ours(target);
   });
 }

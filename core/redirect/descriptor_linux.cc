@@ -126,7 +126,8 @@ int open_directory(const Place& place, int flags) {
   UniqueFd fd = new_memfd(place, true);
   if (!fd) return -1;
   redirect_state.any_descriptor.store(true, std::memory_order_release);
-  return finish(std::move(fd), place, flags);
+  // With O_PATH reading is an error (EBADF for EISDIR); an empty file would have been read as one.
+  return finish(std::move(fd), place, flags | O_PATH);
 }
 
 std::optional<Identity> identity_of(int fd) {

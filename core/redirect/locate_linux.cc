@@ -28,23 +28,23 @@ std::string_view parent_of(std::string_view path) {
   return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
-// Why nothing is at `rest` (normal, not empty): the nearest thing above it that exists tells.
+// Why nothing is at `rest` (normal, not empty): the nearest thing above it that exists tells, and the name that is
+// not in it.
 void explain_missing(const Snapshot& tree, const Root& root, std::string_view rest, Target& target) {
-  target.kind = Target::Kind::kMissing;
-  target.error = ENOENT;
-  const std::string_view parent = parent_of(rest);
-  for (std::string_view above = parent; !above.empty(); above = parent_of(above)) {
+  std::string_view above = parent_of(rest);
+  bool directory = true;
+  for (; !above.empty(); above = parent_of(above)) {
     if (const auto place = tree.lookup(root, above)) {
-      if (!place->directory()) target.error = ENOTDIR;
-      target.creatable = place->directory() && above.size() == parent.size();
+      directory = place->directory();
       break;
     }
   }
-  if (parent.empty()) target.creatable = true;
-  if (rest.size() - (parent.empty() ? 0 : parent.size() + 1) > NAME_MAX) {
-    target.error = ENAMETOOLONG;
-    target.creatable = false;
-  }
+  std::string_view name = above.empty() ? rest : rest.substr(above.size() + 1);
+  const bool last = name.find('/') == std::string_view::npos;
+  name = name.substr(0, name.find('/'));
+  target.kind = Target::Kind::kMissing;
+  target.error = !directory ? ENOTDIR : name.size() > NAME_MAX ? ENAMETOOLONG : ENOENT;
+  target.creatable = last && target.error == ENOENT;
 }
 
 // `rest` is normal.
@@ -216,11 +216,11 @@ std::optional<Target> second_look(int directory, const char* path) {
   std::optional<Target> found;
   PathBuffer absolute;
   if (std::size_t size = make_absolute(directory, path, absolute); size > 0) {
+    if (error == ENOTDIR) found = locate_by_file(absolute.data(), size);
     size = normalize(absolute.data(), size);
-    if (may_be_ours(AT_FDCWD, absolute.data())) {
+    if (!found && may_be_ours(AT_FDCWD, absolute.data())) {
       if (Target target = locate({absolute.data(), size}); target.ours()) found = std::move(target);
     }
-    if (!found && error == ENOTDIR) found = locate_by_file(absolute.data(), size);
   }
   errno = error;
   return found;
@@ -229,6 +229,12 @@ std::optional<Target> second_look(int directory, const char* path) {
 bool is_file_on_disk(const Target& target) {
   struct stat found;
   return target.root && target.directory() && ::stat(target.place.mount->root().c_str(), &found) == 0;
+}
+
+bool has_place_on_disk(const Target& target) {
+  if (!target.root || !target.directory()) return false;
+  struct stat found;
+  return ::stat(std::string(parent_of(target.place.mount->root())).append("/").c_str(), &found) == 0;
 }
 
 std::string real_path_of(const Place& place) {

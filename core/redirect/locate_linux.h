@@ -62,8 +62,11 @@ Target locate_at(int directory, const char* path);
 // the path is below a root.
 std::optional<Target> second_look(int directory, const char* path);
 
-// A root that is a file on disk too: opening it and changing it mean that file.
+// A root that is a file on disk too: opening it for reading and starting it mean that file.
 bool is_file_on_disk(const Target& target);
+
+// A root that is a file on disk or, deleted, could be one again: changing it means that file.
+bool has_place_on_disk(const Target& target);
 
 // The root's real path and the rest: what realpath answers.
 std::string real_path_of(const Place& place);

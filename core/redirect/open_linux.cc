@@ -15,7 +15,9 @@
 namespace intact {
 
 bool opens_file_on_disk(const Target& target, int flags) {
-  return (flags & O_DIRECTORY) == 0 && !target.slash && is_file_on_disk(target);
+  if ((flags & O_DIRECTORY) != 0 || target.slash) return false;
+  const bool changes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+  return changes ? has_place_on_disk(target) : is_file_on_disk(target);
 }
 
 int open_target(const Target& target, int flags) {

@@ -48,7 +48,7 @@ FILE* our_fopen(const char* path, const char* mode) {
   return answer(
       path, [&](const char* there) { return ::fopen64(there, mode); },
       [&](const Target& target) {
-        if (opens_file_on_disk(target, 0)) return ::fopen64(path, mode);
+        if (opens_file_on_disk(target, flags_of_mode(mode).value_or(0))) return ::fopen64(path, mode);
         return open_stream(target, mode);
       });
 }
@@ -64,8 +64,8 @@ FILE* reopen_stream(const Target& target, const char* path, const char* mode, FI
     errno = error;
     return nullptr;
   }
-  char link[64];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd.get());
+  char link[64] = "/";  // a stream on any directory fails at the first read
+  if (!target.directory()) snprintf(link, sizeof link, "/proc/self/fd/%d", fd.get());
   return ::freopen64(link, mode, stream);
 }
 
@@ -73,7 +73,7 @@ FILE* reopen_stream(const Target& target, const char* path, const char* mode, FI
 FILE* our_freopen(const char* path, const char* mode, FILE* stream) {
   if (may_be_ours(AT_FDCWD, path)) [[unlikely]] {
     const Target target = locate(path);
-    if (target.ours() && !opens_file_on_disk(target, 0)) {
+    if (target.ours() && !opens_file_on_disk(target, flags_of_mode(mode).value_or(0))) {
       auto reopen = [&](const Target& found) { return reopen_stream(found, path, mode, stream); };
       return answer_ours(target, reopen);
     }

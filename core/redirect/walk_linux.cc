@@ -138,7 +138,7 @@ class TreeWalk {
     while (const dirent* entry = our_readdir(stream.get())) {
       const std::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
-      const int result = visit(path + (path.ends_with('/') ? "" : "/") + entry->d_name, level + 1);
+      const int result = visit(path + "/" + entry->d_name, level + 1);
       if (skips(result, FTW_SKIP_SIBLINGS)) return 0;
       if (result != 0) return result;
     }
@@ -161,11 +161,13 @@ class TreeWalk {
 template <typename Real>
 int walk(const char* path, TreeWalk steps, int flags, Real real) {
   if (!may_be_ours(AT_FDCWD, path)) return real();
-  const Target target = locate(path);
+  std::string start = path;  // these functions do not see slashes at the end
+  while (start.size() > 1 && start.ends_with('/')) start.pop_back();
+  const Target target = locate(start);
   if (!target.ours()) return real();
   auto ours = [&](const Target& found) {
     if (found.missing()) return fail(found.error);
-    return (flags & FTW_CHDIR) != 0 ? fail(EACCES) : steps.visit(path, 0);
+    return (flags & FTW_CHDIR) != 0 ? fail(EACCES) : steps.visit(start, 0);
   };
   return answer_ours(target, ours);
 }

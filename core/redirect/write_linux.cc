@@ -44,7 +44,7 @@ template <typename Real>
 int rename_between(int from_directory, const char* from, int to_directory, const char* to, Real real) {
   const auto look = [](int directory, const char* path) {
     Target target = may_be_ours(directory, path) ? locate_at(directory, path) : Target{};
-    return is_file_on_disk(target) ? Target{} : target;
+    return has_place_on_disk(target) ? Target{} : target;
   };
   const auto refuse = [](const Target& source, const Target& target) {
     redirect_state.hits.fetch_add(1, std::memory_order_relaxed);
