@@ -73,3 +73,4 @@ intact_test_object(ifunc IN pkg FROM ifunc.cc)
 get_property(objects GLOBAL PROPERTY ELF_TEST_OBJECTS)
 add_dependencies(elf_test ${objects})
 target_compile_definitions(elf_test PRIVATE ELF_TESTDATA="${ELF_TESTDATA}")
+target_link_libraries(elf_test bz2)  # archives are packed with it
