@@ -46,7 +46,8 @@ def measure(python, side, given, made):
 def install_fresh(python, made):
     """Seconds that pip takes to install the wheels; the place for them was made before the clock starts."""
     target = Path(made["packages"]["fresh"])
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():
+        shutil.rmtree(target)
     command = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--no-index"]
     start = time.perf_counter()
     subprocess.run([*command, "--target", str(target), *made["packages"]["wheels"]], check=True)

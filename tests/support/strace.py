@@ -1,5 +1,6 @@
 """Reads what a process created or opened for writing out of strace, so that "nothing is written" is shown, not said."""
 
+import os
 import re
 
 # Calls that make, change or remove something in a file system. memfd_create is not one: it makes memory.
@@ -10,7 +11,9 @@ _CHANGING = (
 # Calls that another architecture does not have are asked for with `?`.
 CALLS = ",".join(f"?{name}" for name in ("open,openat,openat2," + _CHANGING).split(","))
 _LINE = re.compile(r"^(\w+)\((.*)\) += (-?\w+)")
-_PATH = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# A quoted path, with the directory that it is relative to where the call names one.
+_PATH = re.compile(r'(?:<([^>"]*)>(?:\(deleted\))?, )?"((?:[^"\\]|\\.)*)"')
+_MEMORY_FILE = re.compile(r"\d+</memfd:[^\"]*>\(deleted\), (?:NULL|\d)")
 _WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
 # Descriptors and devices: nothing that stays. A POSIX semaphore of the multiprocessing module lives in /dev/shm.
 _HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/dev/shm/")
@@ -43,7 +46,9 @@ def changes(output, allowed=()):
             call, arguments = match[1], match[2]
             if call.startswith("open") and not _WRITING.search(arguments):
                 continue
-            paths = _PATH.findall(arguments)
+            if _MEMORY_FILE.match(arguments):
+                continue  # by descriptor: it was made with memfd_create and is nowhere else
+            paths = [os.path.join(directory, path) for directory, path in _PATH.findall(arguments)]
             if call == "bind" and "sun_path" not in arguments:
                 continue  # a port, not a file
             if paths and all(path.startswith((*_HARMLESS, *allowed)) for path in paths):
