@@ -1,3 +1,5 @@
+// bzip2 apart from the other codecs: see bzip2.cc for why its library is not linked.
+
 #pragma once
 
 #include <cstddef>

@@ -126,7 +126,8 @@ class ZipBuilder {
     local.extra_size = static_cast<std::uint16_t>(local_extra.size());
     body_ += raw(local) + local_name + local_extra + packed;
     if (entry.descriptor) {
-      body_ += raw(std::uint32_t{0x08074b50}) + raw(crc) + raw(static_cast<std::uint32_t>(packed_size)) + raw(static_cast<std::uint32_t>(size));
+      body_ += raw(std::uint32_t{0x08074b50}) + raw(crc) + raw(static_cast<std::uint32_t>(packed_size)) +
+               raw(static_cast<std::uint32_t>(size));
     }
 
     std::string central_extra = entry.central_extra;

@@ -122,7 +122,8 @@ TEST(ZipRejected, TheTableHasEveryFileOfTheFolder) {
   while (const dirent* entry = ::readdir(folder.get())) {
     const std::string name = entry->d_name;
     if (!name.ends_with(".zip")) continue;
-    EXPECT_TRUE(std::any_of(std::begin(kRejections), std::end(kRejections), [&](const Rejection& r) { return r.file + std::string(".zip") == name; })) << name;
+    const auto is_it = [&](const Rejection& rejection) { return rejection.file + std::string(".zip") == name; };
+    EXPECT_TRUE(std::any_of(std::begin(kRejections), std::end(kRejections), is_it)) << name;
   }
 }
 

@@ -124,7 +124,8 @@ TEST_P(ZipTest, IgnoresWhatFollowsTheComment) {
 
 TEST_P(ZipTest, OffsetsDoNotCountWhatStandsBeforeTheArchive) {
   for (const bool zip64 : {false, true}) {
-    const auto archive = open(ZipBuilder().add("a", "content").add("b", "more").build({.prefix = "#!/usr/bin/env python3\n", .zip64 = zip64}));
+    const Ending ending{.prefix = "#!/usr/bin/env python3\n", .zip64 = zip64};
+    const auto archive = open(ZipBuilder().add("a", "content").add("b", "more").build(ending));
     ASSERT_TRUE(archive);
     EXPECT_EQ(archive->members()[0].offset, 23u);
     EXPECT_EQ(text(*archive, 0), "content");
@@ -143,7 +144,10 @@ TEST_P(ZipTest, OffsetsMayCountWhatStandsBeforeTheArchive) {
 TEST_P(ZipTest, ReadsZip64SizesAndOffsets) {
   const auto archive = open(ZipBuilder()
                                 .add("first", "x")
-                                .add(Entry{.name = "second", .data = "content", .zip64 = true, .central_extra = extra_field(0x7777, "other")})
+                                .add(Entry{.name = "second",
+                                           .data = "content",
+                                           .zip64 = true,
+                                           .central_extra = extra_field(0x7777, "other")})
                                 .build({.zip64 = true}));
   ASSERT_TRUE(archive);
   EXPECT_EQ(archive->members()[1].size, 7u);
@@ -172,7 +176,9 @@ TEST_P(ZipTest, ReadsMoreMembersThanSixteenBitsCount) {
 
 TEST_P(ZipTest, ReadsMembersWithDataDescriptors) {
   ZipBuilder builder;
-  for (const Method method : kMethods) builder.add(Entry{.name = std::to_string(static_cast<int>(method)), .data = varied(500), .method = method, .descriptor = true});
+  for (const Method method : kMethods) {
+    builder.add(Entry{.name = std::to_string(static_cast<int>(method)), .data = varied(500), .method = method, .descriptor = true});
+  }
   const auto archive = open(builder.build());
   ASSERT_TRUE(archive);
   for (std::size_t i = 0; i < std::size(kMethods); ++i) EXPECT_EQ(text(*archive, i), varied(500));
@@ -239,10 +245,12 @@ TEST_P(ZipTest, ListsAMemberThatIsThereTwiceTwice) {
 }
 
 TEST_P(ZipTest, DosTimeIsLocalTimeAndTheTimestampFieldIsUtc) {
+  const std::string modified = "\x01" + raw(std::int32_t{1'700'000'001});
+  const std::string accessed = "\x02" + raw(std::int32_t{1});
   const auto archive = open(ZipBuilder()
                                 .add(Entry{.name = "dos", .time = (44u << 9 | 2 << 5 | 29) << 16 | (13 << 11 | 14 << 5 | 15)})
-                                .add(Entry{.name = "unix", .central_extra = extra_field(kExtraTimestamp, "\x01" + raw(std::int32_t{1'700'000'001}))})
-                                .add(Entry{.name = "access only", .central_extra = extra_field(kExtraTimestamp, "\x02" + raw(std::int32_t{1}))})
+                                .add(Entry{.name = "unix", .central_extra = extra_field(kExtraTimestamp, modified)})
+                                .add(Entry{.name = "access only", .central_extra = extra_field(kExtraTimestamp, accessed)})
                                 .build());
   ASSERT_TRUE(archive);
   std::tm when{};
