@@ -12,12 +12,14 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
 namespace intact {
 namespace {
 
+constexpr std::size_t kBatch = 32;
 constexpr std::string_view kInit = "__init__";
 constexpr std::string_view kPycache = "__pycache__";
 
@@ -102,21 +104,37 @@ Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, c
   module_slots_.resize(capacity);
   nodes_.push_back({.path = {}, .directory = true});
   *node_slot({}, hash_bytes({})) = {static_cast<std::uint32_t>(hash_bytes({})), 0};
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    const std::string_view path = without_prefix(members[i].path, prefixes);
-    if (reachable(path)) add_member(path, static_cast<std::uint32_t>(i), members[i].directory);
+  std::array<Entry, kBatch> batch;
+  for (std::size_t start = 0; start < members.size(); start += kBatch) {
+    const std::size_t end = std::min(start + kBatch, members.size());
+    for (std::size_t i = start; i < end; ++i) batch[i - start] = look_ahead(without_prefix(members[i].path, prefixes));
+    for (std::size_t i = start; i < end; ++i) {
+      if (reachable(batch[i - start].path)) add_member(batch[i - start], static_cast<std::uint32_t>(i), members[i].directory);
+    }
   }
   file_count_ = static_cast<std::size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return !node.directory; }));
 }
 
-void Index::add_member(std::string_view path, std::uint32_t member, bool directory) {
+// Nearly every insertion misses the processor's caches; hashing a batch ahead lets the misses overlap.
+Index::Entry Index::look_ahead(std::string_view path) {
+  Entry entry{.path = path, .hash = hash_bytes(path), .stem = {}, .stem_hash = 0, .rank = rank_of(path)};
+  __builtin_prefetch(&node_slots_[entry.hash & (node_slots_.size() - 1)], 1);
+  if (entry.rank != kNoModule) {
+    entry.stem = path.substr(0, path.find('.', path.rfind('/') + 1));  // npos + 1 is 0
+    entry.stem_hash = hash_bytes(entry.stem);
+    __builtin_prefetch(&module_slots_[entry.stem_hash & (module_slots_.size() - 1)], 1);
+  }
+  return entry;
+}
+
+void Index::add_member(const Entry& entry, std::uint32_t member, bool directory) {
   if (directory) {
-    nodes_[directory_of(path)].member = member;
+    nodes_[directory_of(entry.path)].member = member;
     return;
   }
-  const std::uint32_t number = insert_node(path, member, false);
+  const std::uint32_t number = insert_node(entry.path, entry.hash, member, false);
   if (nodes_[number].directory) return;
-  add_module(path, number);
+  if (entry.rank != kNoModule) add_module(entry, number);
   if (const auto name = nodes_[number].name(); name.find(".so") != name.npos) shared_objects_.push_back(number);
 }
 
@@ -125,8 +143,9 @@ std::uint32_t Index::directory_of(std::string_view path) {
   if (path == last_directory_) return last_directory_node_;
   std::uint32_t number = 0;
   if (!path.empty()) {
-    NodeSlot* slot = node_slot(path, hash_bytes(path));
-    number = slot->node != kNone ? slot->node : insert_node(path, kNone, true);
+    const std::uint64_t hash = hash_bytes(path);
+    NodeSlot* slot = node_slot(path, hash);
+    number = slot->node != kNone ? slot->node : insert_node(path, hash, kNone, true);
     if (Node& node = nodes_[number]; !node.directory) {  // a file of the same name: the directory wins
       node.directory = true;
       node.member = kNone;
@@ -137,11 +156,10 @@ std::uint32_t Index::directory_of(std::string_view path) {
   return last_directory_node_ = number;
 }
 
-std::uint32_t Index::insert_node(std::string_view path, std::uint32_t member, bool directory) {
+std::uint32_t Index::insert_node(std::string_view path, std::uint64_t hash, std::uint32_t member, bool directory) {
   const std::size_t slash = path.rfind('/');
   const std::uint32_t parent = slash == path.npos ? 0 : directory_of(path.substr(0, slash));
   if ((nodes_.size() + 1) * 2 > node_slots_.size()) grow(node_slots_, node_slots_.size() * 2);
-  const std::uint64_t hash = hash_bytes(path);
   NodeSlot* slot = node_slot(path, hash);
   if (slot->node != kNone) {
     if (!nodes_[slot->node].directory) nodes_[slot->node].member = member;
@@ -163,26 +181,28 @@ const Index::NodeSlot* Index::node_slot(std::string_view path, std::uint64_t has
 }
 
 // Ranks order what CPython's FileFinder would try: a package before a module; within each, extension suffixes, then
-// source, then bytecode. The lowest rank of a stem wins.
-void Index::add_module(std::string_view path, std::uint32_t node) {
-  const std::size_t base = path.rfind('/') + 1;  // npos + 1 is 0
-  const std::size_t dot = path.find('.', base);
-  if (dot == path.npos) return;
+// source, then bytecode. The lowest rank of a stem wins. This gives the rank in a package.
+std::uint8_t Index::rank_of(std::string_view path) const {
+  const std::size_t dot = path.find('.', path.rfind('/') + 1);
+  if (dot == path.npos) return kNoModule;
   const std::string_view suffix = path.substr(dot);
-  std::size_t rank = std::find(suffixes_.begin(), suffixes_.end(), suffix) - suffixes_.begin();
-  if (rank == suffixes_.size()) {
-    if (suffix == ".py") rank += 0;
-    else if (suffix == ".pyc") rank += 1;
-    else return;
-  }
-  std::string_view stem = path.substr(0, dot);
-  if (stem.substr(base) == kInit && base > 0) put_module(path.substr(0, base - 1), static_cast<std::uint8_t>(rank), node);
-  put_module(stem, static_cast<std::uint8_t>(rank + suffixes_.size() + 2), node);
+  if (suffix == ".py") return static_cast<std::uint8_t>(suffixes_.size());
+  if (suffix == ".pyc") return static_cast<std::uint8_t>(suffixes_.size() + 1);
+  const auto at = std::find(suffixes_.begin(), suffixes_.end(), suffix);
+  return at == suffixes_.end() ? kNoModule : static_cast<std::uint8_t>(at - suffixes_.begin());
 }
 
-void Index::put_module(std::string_view stem, std::uint8_t rank, std::uint32_t node) {
+void Index::add_module(const Entry& entry, std::uint32_t node) {
+  if (entry.stem.ends_with(kInit) && entry.stem.size() > kInit.size() && entry.stem[entry.stem.size() - kInit.size() - 1] == '/') {
+    const std::string_view package = entry.stem.substr(0, entry.stem.size() - kInit.size() - 1);
+    put_module(package, hash_bytes(package), entry.rank, node);
+  }
+  put_module(entry.stem, entry.stem_hash, static_cast<std::uint8_t>(entry.rank + suffixes_.size() + 2), node);
+}
+
+void Index::put_module(std::string_view stem, std::uint64_t full_hash, std::uint8_t rank, std::uint32_t node) {
   if ((module_count_ + 1) * 2 > module_slots_.size()) grow(module_slots_, module_slots_.size() * 2);
-  const auto hash = static_cast<std::uint32_t>(hash_bytes(stem));
+  const auto hash = static_cast<std::uint32_t>(full_hash);
   ModuleSlot* slot = probe(module_slots_, hash, [&](const ModuleSlot& s) {
     return nodes_[s.node].path.substr(0, s.stem_size) == stem;
   });

@@ -88,13 +88,25 @@ class Index {
     std::uint32_t node = kNone;
   };
 
-  void add_member(std::string_view path, std::uint32_t member, bool directory);
+  // A member whose hashes are known.
+  struct Entry {
+    std::string_view path;
+    std::uint64_t hash = 0;
+    std::string_view stem;
+    std::uint64_t stem_hash = 0;
+    std::uint8_t rank = 0;
+  };
+  static constexpr std::uint8_t kNoModule = UINT8_MAX;
+
+  Entry look_ahead(std::string_view path);
+  void add_member(const Entry& entry, std::uint32_t member, bool directory);
   std::uint32_t directory_of(std::string_view path);
-  std::uint32_t insert_node(std::string_view path, std::uint32_t member, bool directory);
+  std::uint32_t insert_node(std::string_view path, std::uint64_t hash, std::uint32_t member, bool directory);
   NodeSlot* node_slot(std::string_view path, std::uint64_t hash);
   const NodeSlot* node_slot(std::string_view path, std::uint64_t hash) const;
-  void add_module(std::string_view path, std::uint32_t node);
-  void put_module(std::string_view stem, std::uint8_t rank, std::uint32_t node);
+  std::uint8_t rank_of(std::string_view path) const;
+  void add_module(const Entry& entry, std::uint32_t node);
+  void put_module(std::string_view stem, std::uint64_t full_hash, std::uint8_t rank, std::uint32_t node);
 
   std::vector<Node> nodes_;
   std::vector<NodeSlot> node_slots_;      // open addressing, a power of two
