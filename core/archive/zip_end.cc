@@ -55,6 +55,20 @@ std::optional<FoundEnd> find_end_record(std::span<const std::byte> tail, std::ui
   return followed_by_others;
 }
 
+// Comments are rare and long ones rarer, so the last kilobyte is looked at before all that a comment could fill.
+Result<std::optional<FoundEnd>> find_end(const Input& input) {
+  std::optional<FoundEnd> end;
+  std::vector<std::byte> tail;
+  for (const std::size_t most : {std::size_t{1024}, sizeof(EndRecord) + kMostComment}) {
+    tail.resize(static_cast<std::size_t>(std::min<std::uint64_t>(input.size(), most)));
+    const std::uint64_t tail_offset = input.size() - tail.size();
+    INTACT_TRY(input.read(tail_offset, tail));
+    end = find_end_record(tail, tail_offset);
+    if (end && input.size() - end->offset == sizeof(EndRecord) + end->record.comment_size) break;
+  }
+  return end;
+}
+
 // The zip64 record, at the place where it has to be if nothing follows its fixed part, else where the locator says.
 Result<FoundEnd> merge_zip64(const Input& input, FoundEnd end, DirectoryPlace& place, const Locator64& locator) {
   if (locator.disks > 1 || locator.end_disk != 0) return broken("split over several disks, which is not supported", end.offset);
@@ -88,11 +102,7 @@ Result<FoundEnd> merge_zip64(const Input& input, FoundEnd end, DirectoryPlace& p
 }  // namespace
 
 Result<std::optional<DirectoryPlace>> find_directory(const Input& input) {
-  const auto tail_size = static_cast<std::size_t>(std::min<std::uint64_t>(input.size(), sizeof(EndRecord) + kMostComment));
-  const std::uint64_t tail_offset = input.size() - tail_size;
-  std::vector<std::byte> tail(tail_size);
-  INTACT_TRY(input.read(tail_offset, tail));
-  auto end = find_end_record(tail, tail_offset);
+  INTACT_ASSIGN(auto end, find_end(input));
   if (!end) {
     std::byte start[4];
     if (input.size() < sizeof start) return std::optional<DirectoryPlace>();
