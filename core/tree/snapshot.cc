@@ -93,6 +93,13 @@ std::pair<const Root*, std::string_view> Snapshot::root_of(std::string_view path
   return {nullptr, {}};
 }
 
+std::pair<const Root*, std::string_view> Snapshot::normal_root_of(std::string_view path, std::string& storage) const {
+  const auto found = root_of(path);
+  if (found.first == nullptr || is_normal(found.second)) return found;
+  storage = normal_path(path);
+  return root_of(storage);
+}
+
 std::optional<Place> Snapshot::lookup(const Root& root, std::string_view rest) const {
   while (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
   if (!is_normal(rest)) return lookup(normal_path(root.path + "/" + std::string(rest)));

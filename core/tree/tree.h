@@ -85,6 +85,9 @@ class Snapshot {
   // absolute; what follows the root need not be normal. Allocates nothing.
   std::pair<const Root*, std::string_view> root_of(std::string_view path) const;
 
+  // The same with the rest normalised. Where that takes a copy it is made in `storage`.
+  std::pair<const Root*, std::string_view> normal_root_of(std::string_view path, std::string& storage) const;
+
   // The newest file or directory at `path` (absolute). `rest` is normalised if it has to be.
   std::optional<Place> lookup(std::string_view path) const;
   std::optional<Place> lookup(const Root& root, std::string_view rest) const;

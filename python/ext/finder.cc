@@ -8,6 +8,9 @@
 
 #include "python/ext/finder.h"
 
+#include <algorithm>
+#include <span>
+
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
 #include "python/ext/spec.h"
@@ -42,7 +45,8 @@ std::optional<Found> find_in(const Root& root, std::string_view directory, std::
 }
 
 std::optional<Found> find_in(const Snapshot& tree, std::string_view directory, std::string_view name) {
-  const auto [root, rest] = tree.root_of(directory);
+  std::string storage;
+  const auto [root, rest] = tree.normal_root_of(directory, storage);
   return root == nullptr ? std::nullopt : find_in(*root, rest, name);
 }
 
@@ -53,10 +57,9 @@ std::optional<Found> find_on_sys_path(const Snapshot& tree, std::string_view nam
   if (entries == nullptr || !PyList_Check(entries)) return std::nullopt;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(entries); ++i) {
     const PyRef entry = PyRef::borrow(PyList_GET_ITEM(entries, i));
-    if (!PyUnicode_Check(entry.get())) continue;
-    const std::string_view path = utf8_view(entry.get());
-    if (path.data() == nullptr) PyErr_Clear();
-    const auto [root, rest] = tree.root_of(path);
+    PyRef holder;
+    std::string storage;
+    const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage);
     if (root == nullptr || rest.empty()) continue;
     if (auto found = find_in(*root, rest, name); found && found->module.kind != ModuleKind::kNamespace) return found;
   }
@@ -88,11 +91,9 @@ std::optional<Found> find_submodule(const Snapshot& tree, PyObject* path, std::s
   const PyRef entries = PyRef::steal(PySequence_Fast(path, "__path__ is not iterable"));
   if (!entries) return std::nullopt;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
-    PyObject* entry = PySequence_Fast_GET_ITEM(entries.get(), i);
-    if (!PyUnicode_Check(entry)) return std::nullopt;
-    const std::string_view directory = utf8_view(entry);
-    if (directory.data() == nullptr) return std::nullopt;
-    const auto [root, rest] = tree.root_of(directory);
+    PyRef holder;
+    std::string storage;
+    const auto [root, rest] = tree.normal_root_of(path_view(PySequence_Fast_GET_ITEM(entries.get(), i), holder), storage);
     if (root == nullptr) return std::nullopt;
     auto found = find_in(*root, rest, name);
     if (!found) continue;
@@ -102,27 +103,39 @@ std::optional<Found> find_submodule(const Snapshot& tree, PyObject* path, std::s
   return std::nullopt;
 }
 
+// The arguments of find_spec by position or by name, into `values`, which has a place for each of `names`.
+bool read_arguments(std::span<const char* const> names, std::span<PyObject*> values, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  std::copy_n(args, std::min(count, values.size()), values.begin());
+  const std::size_t named = keywords == nullptr ? 0 : static_cast<std::size_t>(PyTuple_GET_SIZE(keywords));
+  bool good = count <= names.size();
+  for (std::size_t i = 0; good && i < named; ++i) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, static_cast<Py_ssize_t>(i));
+    const auto at = std::find_if(names.begin(), names.end(), [&](const char* name) { return PyUnicode_CompareWithASCIIString(keyword, name) == 0; });
+    good = at != names.end() && values[static_cast<std::size_t>(at - names.begin())] == nullptr;
+    if (good) values[static_cast<std::size_t>(at - names.begin())] = args[count + i];
+  }
+  if (good && values[0] != nullptr && PyUnicode_Check(values[0])) return true;
+  PyErr_SetString(PyExc_TypeError, "find_spec takes fullname, a str, and what its signature says");
+  return false;
+}
+
 // find_spec(fullname, path=None, target=None)
 PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
-  PyObject* path = count > 1 ? args[1] : Py_None;
-  for (Py_ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i) {
-    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, i), "path") == 0) path = args[count + static_cast<std::size_t>(i)];
-  }
-  if (count < 1 || count > 3 || !PyUnicode_Check(args[0])) {
-    PyErr_SetString(PyExc_TypeError, "find_spec(fullname, path=None, target=None): fullname is a str");
-    return nullptr;
-  }
-  const std::string_view name = utf8_view(args[0]);
+  static constexpr const char* kNames[] = {"fullname", "path", "target"};
+  PyObject* values[3] = {};
+  if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
+  const auto [fullname, path, target] = values;
+  const std::string_view name = utf8_view(fullname);
   if (name.data() == nullptr) return nullptr;
   ModuleState& state = type_state(type);
   std::optional<Found> found;
   {
     const ReadGuard tree(engine().tree);
-    found = path == Py_None ? find_top_level(state, *tree, args[0], name) : find_submodule(*tree, path, last_component(name));
+    found = path == nullptr || path == Py_None ? find_top_level(state, *tree, fullname, name) : find_submodule(*tree, path, last_component(name));
   }
   if (PyErr_Occurred()) return nullptr;
   if (!found) Py_RETURN_NONE;
-  return make_spec(state, args[0], *std::move(found)).release();
+  return make_spec(state, fullname, *std::move(found)).release();
 }
 
 PyObject* finder_invalidate_caches(PyObject*, PyObject*) { Py_RETURN_NONE; }
@@ -156,15 +169,9 @@ void entry_dealloc(PyObject* self) {
 PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject* path = nullptr;
   if (!PyArg_ParseTuple(args, "O:EntryFinder", &path)) return nullptr;
-  bool ours = false;
-  if (PyUnicode_Check(path)) {
-    const std::string_view text = utf8_view(path);
-    if (text.data() == nullptr) return nullptr;
-    const ReadGuard tree(engine().tree);
-    const auto place = tree->lookup(text);
-    ours = place && place->directory();
-  }
-  if (!ours) {
+  PyRef holder;
+  const auto place = ReadGuard(engine().tree)->lookup(path_view(path, holder));
+  if (!place || !place->directory()) {
     PyErr_SetString(PyExc_ImportError, "not a directory of a mounted archive");
     return nullptr;
   }
@@ -173,22 +180,21 @@ PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
   return self;
 }
 
-std::string_view entry_path(PyObject* self) { return utf8_view(reinterpret_cast<EntryFinder*>(self)->path); }
+std::string_view entry_path(PyObject* self, PyRef& holder) { return path_view(reinterpret_cast<EntryFinder*>(self)->path, holder); }
 
-PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
-  if (count < 1 || !PyUnicode_Check(args[0])) {
-    PyErr_SetString(PyExc_TypeError, "find_spec(fullname, target=None): fullname is a str");
-    return nullptr;
-  }
-  const std::string_view name = utf8_view(args[0]);
+PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  static constexpr const char* kNames[] = {"fullname", "target"};
+  PyObject* values[2] = {};
+  if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
+  const std::string_view name = utf8_view(values[0]);
   if (name.data() == nullptr) return nullptr;
   std::optional<Found> found;
   {
-    const ReadGuard tree(engine().tree);
-    found = find_in(*tree, entry_path(self), last_component(name));
+    PyRef holder;
+    found = find_in(*ReadGuard(engine().tree), entry_path(self, holder), last_component(name));
   }
   if (!found) Py_RETURN_NONE;
-  return make_spec(type_state(type), args[0], *std::move(found)).release();
+  return make_spec(type_state(type), values[0], *std::move(found)).release();
 }
 
 // What pkgutil.iter_modules wants of a finder: (prefix + name, is a package) of each module, sorted.
@@ -198,7 +204,9 @@ PyObject* entry_iter_modules(PyObject* self, PyObject* args) {
   PyRef modules = PyRef::steal(PyList_New(0));
   if (!modules) return nullptr;
   const ReadGuard tree(engine().tree);
-  const auto [root, rest] = tree->root_of(entry_path(self));
+  PyRef holder;
+  std::string storage;
+  const auto [root, rest] = tree->normal_root_of(entry_path(self, holder), storage);
   if (root == nullptr) return modules.release();
   const PyRef seen = PyRef::steal(PySet_New(nullptr));
   if (!seen) return nullptr;

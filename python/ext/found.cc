@@ -17,7 +17,22 @@ void dealloc(PyObject* self) {
   PyRef::steal(reinterpret_cast<PyObject*>(type));
 }
 
+// Loaders compare their attributes: two that found the same thing are equal.
+PyObject* compare(PyObject* self, PyObject* other, int operation) {
+  if (Py_TYPE(self) != Py_TYPE(other) || (operation != Py_EQ && operation != Py_NE)) Py_RETURN_NOTIMPLEMENTED;
+  const Found& a = reinterpret_cast<FoundObject*>(self)->found;
+  const Found& b = reinterpret_cast<FoundObject*>(other)->found;
+  return PyBool_FromLong((a.mount == b.mount && a.module.node == b.module.node) == (operation == Py_EQ));
+}
+
+Py_hash_t hash(PyObject* self) {
+  const Found& found = reinterpret_cast<FoundObject*>(self)->found;
+  return static_cast<Py_hash_t>(found.mount->id() << 32 | found.module.node);
+}
+
 PyType_Slot kSlots[] = {
+    {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
+    {Py_tp_hash, reinterpret_cast<void*>(hash)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
     {Py_tp_doc, const_cast<char*>("What was found for one module: a mount and a member of it.")},
     {0, nullptr},

@@ -18,6 +18,13 @@ long first_of(const PyRef& thresholds) {
              : -1;
 }
 
+// Moves every object that the collector tracks to the oldest generation: freezing takes them out of all generations, unfreezing
+// puts them into that one. Both only splice lists. Not where the program has frozen objects of its own.
+void promote(ModuleState& state) {
+  const PyRef frozen = py_call(state.gc_get_freeze_count.get());
+  if (frozen && PyLong_AsLong(frozen.get()) == 0 && py_call(state.gc_freeze.get())) py_call(state.gc_unfreeze.get());
+}
+
 }  // namespace
 
 GcPause::GcPause(ModuleState& state) : state_(state) {
@@ -42,9 +49,12 @@ GcPause::~GcPause() {
   PyErr_Fetch(&type, &value, &traceback);
   const PyRef now = py_call(state_.gc_get_threshold.get());
   if (first_of(now) == kPausedThreshold) {
+    const PyRef counts = py_call(state_.gc_get_count.get());
+    if (first_of(counts) > first_of(before)) promote(state_);  // else the collector would start at once
     const PyRef restored = with_first(now, PyTuple_GET_ITEM(before.get(), 0));
     if (restored) PyRef::steal(PyObject_CallObject(state_.gc_set_threshold.get(), restored.get()));
   }
+  PyErr_Clear();
   PyErr_Restore(type, value, traceback);
 }
 

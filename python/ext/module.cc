@@ -38,6 +38,10 @@ bool borrow_importlib(ModuleState& state) {
       {state.get_dlopen_flags, "sys", "getdlopenflags"},
       {state.gc_get_threshold, "gc", "get_threshold"},
       {state.gc_set_threshold, "gc", "set_threshold"},
+      {state.gc_get_count, "gc", "get_count"},
+      {state.gc_get_freeze_count, "gc", "get_freeze_count"},
+      {state.gc_freeze, "gc", "freeze"},
+      {state.gc_unfreeze, "gc", "unfreeze"},
   };
   for (const auto& item : wanted) {
     item.slot = attribute(item.module, item.name);

@@ -42,6 +42,7 @@ Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* sourc
 }
 
 bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
+  if (PyUnicode_Check(sequence)) return PyErr_SetString(PyExc_TypeError, "prefixes is a sequence of str, not a str"), false;
   const PyRef items = PyRef::steal(PySequence_Fast(sequence, "prefixes is not a sequence of str"));
   for (Py_ssize_t i = 0; items && i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
     PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);

@@ -48,6 +48,17 @@ inline std::string_view utf8_view(PyObject* text) {
   return data == nullptr ? std::string_view() : std::string_view(data, static_cast<std::size_t>(size));
 }
 
+// A str that is a path, as the file system's bytes; null data() without an exception for what is none. A lone surrogate
+// stands for a byte that is no UTF-8 (PEP 383); only then `holder` comes to hold a copy.
+inline std::string_view path_view(PyObject* text, PyRef& holder) {
+  if (!PyUnicode_Check(text)) return {};
+  if (const std::string_view view = utf8_view(text); view.data() != nullptr) return view;
+  PyErr_Clear();
+  holder = PyRef::steal(PyUnicode_EncodeFSDefault(text));
+  if (!holder) return PyErr_Clear(), std::string_view();
+  return {PyBytes_AS_STRING(holder.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(holder.get()))};
+}
+
 // Calls a function or type with positional arguments.
 template <typename... Args>
 PyRef py_call(PyObject* callable, Args*... args) {

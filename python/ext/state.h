@@ -26,6 +26,7 @@ struct ModuleState {
   PyRef module_spec_type, call_with_frames_removed, file_get_data;
   PyRef imp, create_dynamic, fix_co_filename, source_hash;
   PyRef builtin_exec, builtin_compile, stdlib_module_names, get_dlopen_flags, gc_get_threshold, gc_set_threshold;
+  PyRef gc_get_count, gc_get_freeze_count, gc_freeze, gc_unfreeze;
   // attribute names
   PyRef str_found, str_name, str_path, str_cached, str_set_fileattr, str_locations, str_dict, str_exec, str_check_pycs;
   PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()

@@ -102,8 +102,7 @@ def mount(
     mounted._attach()
     _mounted.insert(0, mounted)
     _forget_path(root)
-    if root not in sys.path:
-        sys.path.append(root)
+    _show_on_path(root)
     _log("mounted %s: %d files", root, mounted)
     return mounted
 
@@ -117,6 +116,15 @@ def _next_name() -> str:
     global _unnamed
     _unnamed += 1
     return f"archive-{_unnamed}"
+
+
+def _show_on_path(root: str) -> None:
+    """Roots stand at the end of ``sys.path``, newest first, so that whatever walks it agrees with the finder."""
+    if root in sys.path:
+        return
+    roots = set(_engine._roots())
+    older = [i for i, entry in enumerate(sys.path) if entry in roots]
+    sys.path.insert(older[0] if older else len(sys.path), root)
 
 
 def _forget_path(root: str) -> None:
@@ -139,9 +147,8 @@ def _install() -> None:
     place = names.index("PathFinder") if "PathFinder" in names else len(names)
     sys.meta_path.insert(place, _engine.Finder())
     sys.path_hooks.insert(0, _engine.EntryFinder)
-    for root in _engine._roots():
-        if root not in sys.path:
-            sys.path.append(root)
+    for root in reversed(_engine._roots()):
+        _show_on_path(root)
 
 
 _install()
