@@ -22,8 +22,8 @@ def cpp_problems(build):
     commands = json.loads((build / "compile_commands.json").read_text())
     compiled = {Path(command["file"]).resolve() for command in commands}
     listing = subprocess.run(["ctest", "--test-dir", build, "-N"], check=True, capture_output=True, text=True).stdout
-    # "core.base.Suite.Name", or ".../0" behind it for a parameter.
-    known = set(re.findall(r"(\w+\.\w+)(?:/\S*)?(?:\s|$)", listing))
+    # "layer.Suite.Name", and of a parameterised test "layer.Instance/Suite.Name/Parameter".
+    known = set(re.findall(r"(?:[./]|: )(\w+\.\w+)(?=/|\s|$)", listing))
     for path in (p for folder in FOLDERS for p in sorted((ROOT / folder).rglob("*_test.cc"))):
         name = path.relative_to(ROOT)
         tests = DECLARED.findall(path.read_text())

@@ -25,8 +25,10 @@ def main():
 
     import pytest
 
-    paths = [next(os.path.join(r, t) for r in roots if os.path.isdir(os.path.join(r, t))) for t in spec["tests"]]
-    options = ["-q", "-p", "no:cacheprovider", "--rootdir", os.getcwd(), "-o", "junit_family=xunit1"]
+    # pytest walks down from its root directory by listing; the directory that an archive lies in lists it as the file it is.
+    root = next(root for root in roots if os.path.isdir(os.path.join(root, spec["tests"][0])))
+    paths = [os.path.join(root, test) for test in spec["tests"]]
+    options = ["-q", "-p", "no:cacheprovider", "--rootdir", root, "--confcutdir", root, "-o", "junit_family=xunit1"]
     return pytest.main([*options, "--junitxml", spec["junit"], *spec["arguments"], *paths])
 
 
