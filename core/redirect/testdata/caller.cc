@@ -46,13 +46,17 @@ std::string stat_words(Function function) {
   return words(result, out);
 }
 
-std::string text_of(FILE* stream) {
+std::string lines_of(FILE* stream) {
   if (stream == nullptr) return failure();
   char buffer[256];
   std::string text;
   while (::fgets(buffer, sizeof buffer, stream) != nullptr) text += buffer;
-  if (::ferror(stream) != 0) text += " failed";
-  ::fclose(stream);
+  return text + (::ferror(stream) != 0 ? " failed" : "");
+}
+
+std::string text_of(FILE* stream) {
+  std::string text = lines_of(stream);
+  if (stream != nullptr) ::fclose(stream);
   return text;
 }
 
@@ -178,10 +182,8 @@ std::string statvfs_words(const char* path) {
   return result != 0 ? failure() : std::to_string(out.f_namemax);
 }
 
-std::string freopen_words(const char* path) {
-  FILE* const stream = ::fopen("/dev/null", "r");
-  return text_of(::freopen(path, "r", stream));
-}
+// On stdin, because a stream that fopen made is lost to the process when freopen fails.
+std::string freopen_words(const char* path) { return lines_of(::freopen(path, "r", stdin)); }
 
 }  // namespace
 }  // namespace caller
