@@ -1,0 +1,298 @@
+"""Threads, forks and sub-interpreters: importing works wherever Python runs."""
+
+import importlib
+import os
+import sys
+import textwrap
+import threading
+
+import building
+import intact
+import pytest
+from building import SUFFIX
+
+THREADS = 8
+MULTI_PHASE, SINGLE_PHASE = (building.stdlib_extension(name) for name in ("_testmultiphase", "_testimportmultiple"))
+
+
+def in_threads(work, count=THREADS):
+    """Runs work(number) in `count` threads that start together; the results in order."""
+    start, results, errors = threading.Barrier(count), [None] * count, []
+
+    def run(number):
+        try:
+            start.wait()
+            results[number] = work(number)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive(), "a thread hangs"
+    assert errors == []
+    return results
+
+
+def test_eight_threads_import_the_same_module_once(mount):
+    mount({"counted/__init__.py": "import counted.leaf, sys\nsys.times_run = getattr(sys, 'times_run', 0) + 1", "counted/leaf.py": "import time; time.sleep(0.01)"})
+    modules = in_threads(lambda number: importlib.import_module("counted.leaf"))
+    assert len(set(map(id, modules))) == 1
+    assert sys.times_run == 1
+    del sys.times_run
+
+
+def test_eight_threads_import_different_modules(mount):
+    mount({"many/__init__.py": "", **{f"many/m{n}.py": f"from many import s{n % 3}\nn = {n}" for n in range(200)}, **{f"many/s{n}.py": "" for n in range(3)}})
+    results = in_threads(lambda number: [importlib.import_module(f"many.m{n}").n for n in range(number, 200, THREADS)])
+    assert [sorted(sum(results, []))] == [list(range(200))]
+
+
+def test_eight_threads_import_from_archives_of_their_own(mount):
+    for number in range(THREADS):
+        mount({f"own{number}/__init__.py": "", f"own{number}/leaf.py": f"n = {number}"}, ["path", "bytes", "directory"][number % 3])
+    assert in_threads(lambda number: importlib.import_module(f"own{number}.leaf").n) == list(range(THREADS))
+
+
+@pytest.mark.skipif(not MULTI_PHASE, reason="this interpreter came without its test extensions")
+def test_eight_threads_import_the_same_extension(mount):
+    mount({f"natives/m{number}/_testmultiphase{SUFFIX}": MULTI_PHASE for number in range(3)})
+    results = in_threads(lambda number: importlib.import_module(f"natives.m{number % 3}._testmultiphase").foo(number, 1))
+    assert results == [number + 1 for number in range(THREADS)]
+
+
+def test_mounting_and_unmounting_while_others_import(mount):
+    """Readers keep the state of the tree that they began with."""
+    mount({"steady/__init__.py": "", **{f"steady/m{n}.py": "" for n in range(200)}, "steady/data.txt": "data"})
+    root = intact.mounts()[0].root
+    archive = building.zip_bytes({"fleeting/__init__.py": "", "fleeting/leaf.py": ""})
+
+    def work(number):
+        if number < 2:
+            for _ in range(100):
+                intact.mount(archive, name=f"churn{number}").unmount()
+            return
+        for n in range(number - 2, 200, THREADS - 2):
+            importlib.import_module(f"steady.m{n}")
+            with open(f"{root}/steady/data.txt") as file:
+                assert file.read() == "data"
+
+    in_threads(work)
+    assert [m.root for m in intact.mounts()] == [root]
+    assert not any("churn" in path for path in sys.path)
+
+
+def test_unmounting_one_mount_in_eight_threads_happens_once(mount):
+    for _ in range(20):
+        mounted = mount({"once.py": ""})
+        assert sorted(in_threads(lambda number, m=mounted: m.unmount())) == [False] * (THREADS - 1) + [True]
+
+
+def test_reading_members_in_eight_threads(mount):
+    content = {f"f{n}": os.urandom(5000) for n in range(50)}
+    mounted = mount(content)
+    assert all(in_threads(lambda number: {path: mounted.read(path) for path in mounted} == content))
+
+
+FORK = """
+    import os, sys, threading, intact
+    intact.mount(sys.argv[1])
+    import first
+    stop = threading.Event()
+    def churn():
+        import importlib
+        while not stop.is_set():
+            m = intact.mount(data, name='churn')
+            open('/intact/churn/first.py').read()
+            m.unmount()
+    data = open(sys.argv[1], 'rb').read()
+    threads = [threading.Thread(target=churn, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for n in range(20):
+        child = os.fork()
+        if child == 0:
+            import importlib, signal
+            signal.alarm(10)
+            importlib.import_module(f'pkg.m{n}')
+            assert open(sys.argv[1] + '/pkg/data.txt').read() == 'data'
+            with intact.mount(data, name='in child'):
+                assert os.listdir('/intact/in child')
+            os._exit(7)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status == 7, status
+    stop.set()
+    for thread in threads:
+        thread.join()
+    print('all came back')
+"""
+
+
+def test_child_forked_from_a_threaded_process_imports_and_mounts(tmp_path):
+    tree = {"first.py": "", "pkg/__init__.py": "", "pkg/data.txt": "data", **{f"pkg/m{n}.py": "" for n in range(20)}}
+    archive = building.write_zip(tmp_path / "a.zip", tree)
+    assert building.output_of("-c", textwrap.dedent(FORK), archive, flags=("-W", "ignore")) == "all came back\n"
+
+
+@pytest.mark.skipif(not MULTI_PHASE, reason="this interpreter came without its test extensions")
+def test_child_imports_an_extension_after_fork(tmp_path):
+    archive = building.write_zip(tmp_path / "a.zip", {f"nat/_testmultiphase{SUFFIX}": MULTI_PHASE, f"nat/_testimportmultiple{SUFFIX}": SINGLE_PHASE})
+    program = (
+        "import os, sys, intact; intact.mount(sys.argv[1]); import nat._testmultiphase\n"
+        "child = os.fork()\n"
+        "if child == 0:\n    import nat._testimportmultiple; os._exit(nat._testmultiphase.foo(3, 4))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    assert building.output_of("-c", program, archive) == "7\n"
+
+
+def test_multiprocessing_by_fork_finds_functions_of_an_archive(tmp_path):
+    archive = building.write_zip(tmp_path / "a.zip", {"jobs.py": "def double(n): return 2 * n"})
+    program = (
+        "import sys, intact, multiprocessing; intact.mount(sys.argv[1]); import jobs\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(jobs.double, range(4)))"
+    )
+    assert building.output_of("-c", program, archive) == "[0, 2, 4, 6]\n"
+
+
+# ---- sub-interpreters
+
+INTERPRETERS = """
+    import sys
+    try:
+        import _interpreters as interpreters           # 3.13
+    except ImportError:
+        import _xxsubinterpreters as interpreters      # 3.11, 3.12
+    def create(own_gil):
+        if sys.version_info >= (3, 13):
+            return interpreters.create('isolated' if own_gil else 'legacy')
+        return interpreters.create(isolated=own_gil)
+    def run(interpreter, code):
+        failure = interpreters.run_string(interpreter, code)
+        assert failure is None, failure
+"""
+
+
+def with_interpreters(program, archive, cwd=None):
+    return building.output_of("-c", textwrap.dedent(INTERPRETERS) + textwrap.dedent(program), archive, cwd=cwd)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    tree = {"pkg/__init__.py": "", "pkg/leaf.py": "n = 5", "space/leaf.py": "n = 6", "pkg/data.txt": "data", f"nat/_testmultiphase{SUFFIX}": MULTI_PHASE or b""}
+    return building.write_zip(tmp_path / "a.zip", tree)
+
+
+@pytest.mark.parametrize("own_gil", [False, True])
+def test_sub_interpreter_imports_from_what_the_main_one_mounted(archive, own_gil):
+    program = f"""
+        import intact
+        root = intact.mount(sys.argv[1]).root
+        interpreter = create({own_gil})
+        run(interpreter, '''if True:
+            import intact, sys
+            import pkg.leaf, space.leaf
+            print(pkg.leaf.n, space.leaf.n, pkg.__file__, flush=True)
+            print(type(pkg.__loader__).__module__, intact.mounts(), open(pkg.__path__[0] + "/data.txt").read(), flush=True)
+        ''')
+        interpreters.destroy(interpreter)
+        import pkg
+        print(intact.stats()["modules_found"] > 0)
+    """
+    assert with_interpreters(program, archive).split("\n") == [f"5 6 {archive}/pkg/__init__.py", "intact () data", "True", ""]
+
+
+@pytest.mark.parametrize("own_gil", [False, True])
+def test_what_a_sub_interpreter_mounts_outlives_it(archive, own_gil):
+    program = f"""
+        import intact
+        interpreter = create({own_gil})
+        run(interpreter, '''if True:
+            import intact
+            intact.mount({archive!r})
+            intact.mount(open({archive!r}, "rb").read(), name="sub")
+            import pkg.leaf
+        ''')
+        interpreters.destroy(interpreter)
+        import gc; gc.collect()
+        import pkg.leaf
+        print(pkg.leaf.n, open("/intact/sub/pkg/data.txt").read())
+    """
+    assert with_interpreters(program, archive) == "5 data\n"
+
+
+@pytest.mark.parametrize("own_gil", [False, True])
+def test_many_sub_interpreters_come_and_go(archive, own_gil):
+    program = f"""
+        import intact
+        intact.mount(sys.argv[1])
+        for _ in range(5):
+            interpreter = create({own_gil})
+            run(interpreter, "import intact, pkg.leaf; intact.mount({archive!r}).unmount()")
+            interpreters.destroy(interpreter)
+        print('done')
+    """
+    assert with_interpreters(program, archive) == "done\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share one GIL before 3.12")
+def test_sub_interpreters_with_their_own_gil_import_at_the_same_time(tmp_path):
+    tree = {"many/__init__.py": "", **{f"many/m{n}.py": "" for n in range(100)}}
+    archive = building.write_zip(tmp_path / "a.zip", tree)
+    program = """
+        import intact, threading
+        intact.mount(sys.argv[1])
+        code = 'import intact, importlib\\nfor n in range(100): importlib.import_module(f"many.m{n}")\\nwith intact.mount(%r): pass' % sys.argv[1]
+        interpreters_made = [create(True) for _ in range(4)]
+        threads = [threading.Thread(target=run, args=(interpreter, code)) for interpreter in interpreters_made]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        for interpreter in interpreters_made: interpreters.destroy(interpreter)
+        print('done')
+    """
+    assert with_interpreters(program, archive) == "done\n"
+
+
+@pytest.mark.skipif(not MULTI_PHASE, reason="this interpreter came without its test extensions")
+def test_sub_interpreter_has_an_extension_module_of_its_own(archive):
+    program = """
+        import intact
+        intact.mount(sys.argv[1])
+        import nat._testmultiphase
+        interpreter = create(False)
+        run(interpreter, 'import intact, nat._testmultiphase as m; m.foo(1, 2); print(m.__file__)')
+        interpreters.destroy(interpreter)
+        print(nat._testmultiphase.foo(1, 2))
+    """
+    assert with_interpreters(program, archive).endswith(f"{SUFFIX}\n3\n")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12) or not SINGLE_PHASE, reason="a rule of 3.12")
+def test_extension_that_cannot_share_a_process_is_refused_by_cpythons_rule(tmp_path):
+    archive = building.write_zip(tmp_path / "a.zip", {f"nat/_testimportmultiple{SUFFIX}": SINGLE_PHASE})
+    program = """
+        import intact
+        intact.mount(sys.argv[1])
+        run(create(True), '''if True:
+            import intact
+            try:
+                import nat._testimportmultiple
+            except ImportError as error:
+                print(error)
+        ''')
+    """
+    assert with_interpreters(program, archive) == "module nat._testimportmultiple does not support loading in subinterpreters\n"
+
+
+def test_interpreter_ends_cleanly_while_threads_import(tmp_path):
+    archive = building.write_zip(tmp_path / "a.zip", {"many/__init__.py": "", **{f"many/m{n}.py": "" for n in range(300)}})
+    program = (
+        "import sys, threading, importlib, intact; intact.mount(sys.argv[1])\n"
+        "def work():\n    for n in range(300): importlib.import_module(f'many.m{n}')\n"
+        "for _ in range(4): threading.Thread(target=work, daemon=True).start()\n"
+    )
+    for _ in range(3):
+        done = building.python("-c", program, archive)
+        assert done.returncode == 0, done.stderr

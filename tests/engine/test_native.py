@@ -1,0 +1,160 @@
+"""Extension modules out of archives: the interpreter's own test extensions, and what is no extension at all.
+
+What native code does with an image once it is loaded is tested in core/elf and with real packages in tests/packages.
+"""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import zipfile
+
+import building
+import intact
+import pytest
+from building import SUFFIX
+
+MULTI_PHASE, SINGLE_PHASE = (building.stdlib_extension(name) for name in ("_testmultiphase", "_testimportmultiple"))
+pytestmark = pytest.mark.skipif(not MULTI_PHASE or not SINGLE_PHASE, reason="this interpreter came without its test extensions")
+
+TREE = {f"native/_testmultiphase{SUFFIX}": MULTI_PHASE, f"native/_testimportmultiple{SUFFIX}": SINGLE_PHASE, "native/__init__.py": ""}
+
+
+@pytest.fixture(params=["path", "stored", "bytes", "directory"])
+def native(request, mount):
+    compression = zipfile.ZIP_STORED if request.param == "stored" else zipfile.ZIP_DEFLATED
+    return mount(TREE, "path" if request.param == "stored" else request.param, compression)
+
+
+@pytest.mark.parametrize("name", ["native._testmultiphase", "native._testimportmultiple"])
+def test_extension_is_loaded_from_the_archive(native, name):
+    module = importlib.import_module(name)
+    assert module.__file__ == f"{native.root}/{name.replace('.', '/')}{SUFFIX}"
+    assert module.__spec__.origin == module.__file__
+
+
+def test_multi_phase_module_works(native):
+    module = importlib.import_module("native._testmultiphase")
+    assert module.foo(1, 2) == 3
+    assert module.Str("x") == "x"
+
+
+def test_multi_phase_module_imported_anew_is_another_module(native):
+    first = importlib.import_module("native._testmultiphase")
+    del sys.modules["native._testmultiphase"]
+    second = importlib.import_module("native._testmultiphase")
+    assert first is not second and first.Example is not second.Example
+
+
+def test_image_is_listed_once_however_many_modules_ask(native):
+    for _ in range(2):
+        importlib.import_module("native._testmultiphase")
+        del sys.modules["native._testmultiphase"]
+    paths = [image[0] for image in intact.images()]
+    assert paths.count(f"{native.root}/native/_testmultiphase{SUFFIX}") == 1
+
+
+def test_module_of_another_name_in_the_same_file(native):
+    """PyInit_foo in bar.so: asked for by a spec of that name, as test suites of CPython do."""
+    path = f"{native.root}/native/_testimportmultiple{SUFFIX}"
+    loader = importlib.machinery.ExtensionFileLoader("_testimportmultiple_foo", path)
+    spec = importlib.util.spec_from_loader("_testimportmultiple_foo", loader)
+    assert importlib.util.module_from_spec(spec).__name__ == "_testimportmultiple_foo"
+
+
+def test_reload_of_an_extension(native):
+    module = importlib.import_module("native._testmultiphase")
+    assert importlib.reload(module) is module
+
+
+def test_shared_object_without_the_initialiser_is_cpythons_own_import_error(mount):
+    mount({f"misnamed{SUFFIX}": MULTI_PHASE})
+    with pytest.raises(ImportError, match="dynamic module does not define module export function .PyInit_misnamed.") as caught:
+        importlib.import_module("misnamed")
+    assert caught.value.name == "misnamed"
+
+
+BROKEN = {
+    "empty": b"",
+    "garbage": b"not an object at all",
+    "header cut": (MULTI_PHASE or b"")[:40],
+    "body cut": (MULTI_PHASE or b"")[:5000],
+    "another machine": (MULTI_PHASE or b"")[:18] + b"\xf3\0" + (MULTI_PHASE or b"")[20:],
+    "32 bits": (MULTI_PHASE or b"")[:4] + b"\1" + (MULTI_PHASE or b"")[5:],
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_shared_object_is_an_image_error_that_names_archive_and_member(mount, content):
+    mounted = mount({f"broken{SUFFIX}": content})
+    with pytest.raises(intact.ImageError) as caught:
+        importlib.import_module("broken")
+    assert (caught.value.archive, caught.value.member) == (mounted.root, f"broken{SUFFIX}")
+    assert caught.value.reason
+    assert "broken" not in sys.modules
+
+
+def test_damaged_member_is_a_member_error(tmp_path):
+    data = bytearray(building.zip_bytes({f"damaged{SUFFIX}": MULTI_PHASE}, zipfile.ZIP_STORED))
+    data[5000] ^= 1
+    intact.mount(data)
+    with pytest.raises(intact.MemberError, match="CRC"):
+        importlib.import_module("damaged")
+
+
+def test_extension_stays_usable_after_unmounting(native):
+    module = importlib.import_module("native._testmultiphase")
+    native.unmount()
+    assert module.foo(2, 2) == 4
+
+
+def test_same_extension_from_two_archives_is_two_modules(mount):
+    one = mount({f"one/_testmultiphase{SUFFIX}": MULTI_PHASE})
+    two = mount({f"two/_testmultiphase{SUFFIX}": MULTI_PHASE})
+    modules = [importlib.import_module(f"{name}._testmultiphase") for name in ("one", "two")]
+    assert [module.__file__ for module in modules] == [f"{one.root}/one/_testmultiphase{SUFFIX}", f"{two.root}/two/_testmultiphase{SUFFIX}"]
+    assert [module.foo(1, 1) for module in modules] == [2, 2]
+
+
+def test_archive_of_another_content_under_the_same_name_gives_its_own_extension():
+    """glibc remembers images by path; the second archive's must not be taken for the first's."""
+    for name in ("_testmultiphase", "_testimportmultiple"):
+        content = {"_testmultiphase": MULTI_PHASE, "_testimportmultiple": SINGLE_PHASE}[name]
+        with intact.mount(building.zip_bytes({f"swap/{name}{SUFFIX}": content, "swap/which.py": f"name = {name!r}"}), name="swapped"):
+            assert importlib.import_module(f"swap.{name}").__name__ == f"swap.{name}"
+            for module in [m for m in sys.modules if m.partition(".")[0] == "swap"]:
+                del sys.modules[module]
+
+
+def test_other_extension_at_the_same_path_is_not_taken_for_the_first(tmp_path):
+    """The same path, another file: a wheel upgraded in place under a long-running program."""
+    archive = tmp_path / "app.zip"
+    for content in (MULTI_PHASE, MULTI_PHASE + b"\0another build"):
+        building.write_zip(archive, {f"upgraded/_testmultiphase{SUFFIX}": content})
+        with intact.mount(archive) as mounted:
+            importlib.import_module("upgraded._testmultiphase")
+            assert mounted.read(f"upgraded/_testmultiphase{SUFFIX}") == content
+            for module in [m for m in sys.modules if m.partition(".")[0] == "upgraded"]:
+                del sys.modules[module]
+
+
+def test_ctypes_loads_a_member_by_its_path(native):
+    import ctypes
+
+    assert ctypes.PyDLL(f"{native.root}/native/_testmultiphase{SUFFIX}").PyInit__testmultiphase
+
+
+def test_importing_an_extension_leaves_no_descriptor_open(mount):
+    mount({f"count/_testmultiphase{SUFFIX}": MULTI_PHASE, "count/__init__.py": ""})
+    importlib.import_module("count")
+    before = len(os.listdir("/proc/self/fd"))
+    importlib.import_module("count._testmultiphase")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_trace_tells_of_an_extension(tmp_path):
+    archive = building.write_zip(tmp_path / "a.zip", TREE)
+    program = "import sys, intact; intact.mount(sys.argv[1]); import native._testmultiphase"
+    lines = building.python("-c", program, archive, env={"INTACT_TRACE": "1"}).stderr.splitlines()
+    assert any(f"native._testmultiphase from {archive}/native/_testmultiphase{SUFFIX} (extension, " in line for line in lines)
