@@ -39,7 +39,7 @@ auto answer_at(int directory, const char* path, Real real, Ours ours) -> decltyp
     if (target.ours()) return answer_ours(target, ours);
     if (!target.path.empty()) return real(AT_FDCWD, target.path.c_str());
   }
-  auto result = real(directory, path);
+  auto result = real(directory, unknown(path));
   if (failed(result)) [[unlikely]] {
     if (const auto target = second_look(directory, path)) return answer_ours(*target, ours);
   }

@@ -29,14 +29,14 @@ int refusal(const char* path) {
 
 int our_execve(const char* path, char* const arguments[], char* const environment[]) {
   const int error = refusal(path);
-  return error != 0 ? fail(error) : ::execve(path, arguments, environment);
+  return error != 0 ? fail(error) : ::execve(unknown(path), arguments, environment);
 }
 int our_execv(const char* path, char* const arguments[]) { return our_execve(path, arguments, environ); }
 
 // Without a slash the name is looked for on PATH; directories of it below a root are passed over.
 int our_execvpe(const char* name, char* const arguments[], char* const environment[]) {
   const int error = refusal(name);
-  return error != 0 ? fail(error) : ::execvpe(name, arguments, environment);
+  return error != 0 ? fail(error) : ::execvpe(unknown(name), arguments, environment);
 }
 int our_execvp(const char* name, char* const arguments[]) { return our_execvpe(name, arguments, environ); }
 

@@ -125,6 +125,12 @@ TEST_F(RedirectTest, ErrnoIsUntouchedWhereACallSucceeds) {
   ::close(fd);
 }
 
+TEST_F(RedirectTest, ANullPathIsTheKernelsToRefuse) {
+  const auto access = test_engine().call<int(const char*)>("call_access");
+  EXPECT_EQ(access(nullptr), -1);
+  EXPECT_EQ(errno, EFAULT);
+}
+
 TEST_F(RedirectTest, OnlyCallsBelowARootCountAsHits) {
   const std::uint64_t before = redirect_stats().hits;
   call_stat("/etc");

@@ -93,7 +93,7 @@ int glob_stat(const char* path, struct stat* out) {
 
 // glob can be told how to read directories.
 int our_glob(const char* pattern, int flags, int (*on_error)(const char*, int), glob_t* out) {
-  if ((flags & GLOB_ALTDIRFUNC) != 0 || !may_be_ours(AT_FDCWD, pattern)) return ::glob(pattern, flags, on_error, out);
+  if ((flags & GLOB_ALTDIRFUNC) != 0 || !may_be_ours(AT_FDCWD, pattern)) return ::glob(unknown(pattern), flags, on_error, out);
   const glob_t before = *out;
   out->gl_opendir = glob_open;
   out->gl_readdir = glob_read;

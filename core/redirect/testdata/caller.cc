@@ -244,6 +244,7 @@ int call_stat(const char* path) {
   struct stat out;
   return ::stat(path, &out);
 }
+int call_access(const char* path) { return ::access(path, F_OK); }
 int call_open(const char* path, int flags) { return ::open(path, flags, 0644); }
 void* call_dlopen(const char* name, int mode) { return ::dlopen(name, mode); }
 const char* call_dlerror() { return ::dlerror(); }

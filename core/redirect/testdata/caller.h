@@ -26,6 +26,7 @@ std::span<const caller::Probe> changing_probes();
 std::span<const caller::Probe> directory_probes();
 // Raw calls for tests of one thing.
 int call_stat(const char* path);
+int call_access(const char* path);
 int call_open(const char* path, int flags);
 void* call_dlopen(const char* name, int mode);
 const char* call_dlerror();
