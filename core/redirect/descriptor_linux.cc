@@ -38,7 +38,9 @@ UniqueFd new_memfd(const Place& place, bool directory) {
   return fd;
 }
 
-int errno_of(const Error& error) { return error.code == ErrorCode::kSystem && error.system_errno != 0 ? error.system_errno : EIO; }
+int errno_of(const Error& error) {
+  return error.code == ErrorCode::kSystem && error.system_errno != 0 ? error.system_errno : EIO;
+}
 
 bool write_whole(int fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {

@@ -76,7 +76,8 @@ std::string statx_words(const char* path) {
 
 std::string scandir_words(const char* path) {
   dirent** list = nullptr;
-  const int count = ::scandir(path, &list, [](const dirent* entry) { return entry->d_name[0] != '.' ? 1 : 0; }, ::alphasort);
+  const auto visible = [](const dirent* entry) { return entry->d_name[0] != '.' ? 1 : 0; };
+  const int count = ::scandir(path, &list, visible, ::alphasort);
   if (count < 0) return failure();
   std::string text;
   for (int i = 0; i < count; ++i) {
@@ -130,8 +131,8 @@ std::string glob_words(const char* path) {
 std::vector<std::string> walked;
 
 int note(const char* path, const struct stat* stat, int type, FTW* place) {
-  walked.push_back(std::string(path) + " " + words(0, *stat) + " " + std::to_string(type) + " " + std::to_string(place->level) + " " +
-                   std::string(path + place->base));
+  const std::string numbers = std::to_string(type) + " " + std::to_string(place->level);
+  walked.push_back(std::string(path) + " " + words(0, *stat) + " " + numbers + " " + (path + place->base));
   return 0;
 }
 
@@ -158,8 +159,8 @@ std::string filesystem_words(const char* path) {
   std::vector<std::string> names;
   const auto status = std::filesystem::status(path, error);
   std::string text = std::to_string(static_cast<int>(status.type())) + " " + error.message() + " ";
-  for (auto it = std::filesystem::recursive_directory_iterator(path, error); !error && it != std::filesystem::recursive_directory_iterator();
-       it.increment(error)) {
+  const std::filesystem::recursive_directory_iterator end;
+  for (std::filesystem::recursive_directory_iterator it(path, error); !error && it != end; it.increment(error)) {
     names.push_back(it->path().string() + (it->is_directory() ? "/" : " " + std::to_string(it->file_size())));
   }
   return text + sorted(names) + error.message();
@@ -192,16 +193,21 @@ using namespace caller;
 
 extern "C" {
 
-std::span<const Probe> reading_probes() {
+const Probe* reading_probes() {
   static const Probe probes[] = {
       {"stat", [](const char* p) { return stat_words([&](auto* out) { return ::stat(p, out); }); }},
-      {"stat64", [](const char* p) { return stat_words([&](auto* out) { return ::stat64(p, reinterpret_cast<struct stat64*>(out)); }); }},
+      {"stat64",
+       [](const char* p) {
+         return stat_words([&](auto* out) { return ::stat64(p, reinterpret_cast<struct stat64*>(out)); });
+       }},
       {"lstat", [](const char* p) { return stat_words([&](auto* out) { return ::lstat(p, out); }); }},
       {"fstatat", [](const char* p) { return stat_words([&](auto* out) { return ::fstatat(AT_FDCWD, p, out, 0); }); }},
       {"__xstat", [](const char* p) { return stat_words([&](auto* out) { return ::__xstat(kStatVersion, p, out); }); }},
       {"__lxstat", [](const char* p) { return stat_words([&](auto* out) { return ::__lxstat(kStatVersion, p, out); }); }},
       {"__fxstatat",
-       [](const char* p) { return stat_words([&](auto* out) { return ::__fxstatat(kStatVersion, AT_FDCWD, p, out, 0); }); }},
+       [](const char* p) {
+         return stat_words([&](auto* out) { return ::__fxstatat(kStatVersion, AT_FDCWD, p, out, 0); });
+       }},
       {"statx", statx_words},
       {"access F", [](const char* p) { return number(::access(p, F_OK)); }},
       {"access R", [](const char* p) { return number(::access(p, R_OK)); }},
@@ -236,6 +242,7 @@ std::span<const Probe> reading_probes() {
       {"pathconf", [](const char* p) { return number(::pathconf(p, _PC_NAME_MAX)); }},
       {"std::ifstream", ifstream_words},
       {"std::filesystem", filesystem_words},
+      {nullptr, nullptr},
   };
   return probes;
 }

@@ -3,7 +3,6 @@
 
 #pragma once
 
-#include <span>
 #include <string>
 
 namespace caller {
@@ -13,17 +12,14 @@ struct Probe {
   std::string (*run)(const char* path);
 };
 
-// Probes that take a path; those of the first set read, those of the second would change something.
-using Probes = std::span<const Probe> (*)();
-// Probes that are given a directory, open it and work relative to it.
-using Report = std::string (*)(const char* path);
-
 }  // namespace caller
 
 extern "C" {
-std::span<const caller::Probe> reading_probes();
-std::span<const caller::Probe> changing_probes();
-std::span<const caller::Probe> directory_probes();
+// Lists that end with a probe without a name: those that read, those that would change something, and those that are
+// given a directory, open it and work relative to it.
+const caller::Probe* reading_probes();
+const caller::Probe* changing_probes();
+const caller::Probe* directory_probes();
 // Raw calls for tests of one thing.
 int call_stat(const char* path);
 int call_access(const char* path);

@@ -91,7 +91,7 @@ using namespace caller;
 
 extern "C" {
 
-std::span<const Probe> directory_probes() {
+const Probe* directory_probes() {
   static const Probe probes[] = {
       {"fdopendir", fdopendir_words},  {"fdopendir of a duplicate", duplicate_words}, {"dirfd", dirfd_words},
       {"relative to it", relative_words}, {"stat and fstat", identity_words},
@@ -102,14 +102,20 @@ std::span<const Probe> directory_probes() {
            return words(::fstatat(fd, "app.zip/top.txt", &stat, 0), stat);
          });
        }},
-      {"mkdirat", [](const char* p) { return in_directory(p, [](int fd) { return number(::mkdirat(fd, "new", 0755)) + number(::mkdirat(fd, "sub", 0755)); }); }},
+      {"mkdirat", [](const char* p) {
+         return in_directory(p, [](int fd) { return number(::mkdirat(fd, "new", 0755)) + number(::mkdirat(fd, "sub", 0755)); });
+       }},
       {"unlinkat", [](const char* p) { return in_directory(p, [](int fd) { return number(::unlinkat(fd, "data.txt", 0)); }); }},
-      {"renameat", [](const char* p) { return in_directory(p, [](int fd) { return number(::renameat(fd, "data.txt", fd, "new")); }); }},
+      {"renameat",
+       [](const char* p) {
+         return in_directory(p, [](int fd) { return number(::renameat(fd, "data.txt", fd, "new")); });
+       }},
+      {nullptr, nullptr},
   };
   return probes;
 }
 
-std::span<const Probe> changing_probes() {
+const Probe* changing_probes() {
   static const Probe probes[] = {
       {"open write", [](const char* p) { return opened(::open(p, O_WRONLY)); }},
       {"open read-write", [](const char* p) { return opened(::open(p, O_RDWR)); }},
@@ -155,6 +161,7 @@ std::span<const Probe> changing_probes() {
       {"fchdir", [](const char* p) { return in_directory(p, [](int fd) { return number(::fchdir(fd)); }); }},
       {"setxattr", [](const char* p) { return number(::setxattr(p, "user.x", "y", 1, 0)); }},
       {"removexattr", [](const char* p) { return number(::removexattr(p, "user.x")); }},
+      {nullptr, nullptr},
   };
   return probes;
 }

@@ -37,7 +37,8 @@ inline std::string content(int fd) {
   std::string text = words(::fstat(fd, &stat), stat) + " flags " + std::to_string(::fcntl(fd, F_GETFL) & O_ACCMODE);
   text += ::fcntl(fd, F_GETFD) & FD_CLOEXEC ? " cloexec" : "";
   char buffer[256];
-  if (S_ISREG(stat.st_mode)) text += " " + std::string(buffer, static_cast<std::size_t>(std::max<ssize_t>(::read(fd, buffer, sizeof buffer), 0)));
+  const ssize_t size = S_ISREG(stat.st_mode) ? ::read(fd, buffer, sizeof buffer) : 0;
+  if (size > 0) text += " " + std::string(buffer, static_cast<std::size_t>(size));
   ::close(fd);
   return text;
 }
