@@ -20,7 +20,7 @@ namespace intact {
 namespace {
 
 constexpr std::size_t kBatch = 32;
-constexpr std::string_view kInit = "__init__";
+constexpr std::string_view kInit = "/__init__";
 constexpr std::string_view kPycache = "__pycache__";
 
 std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
@@ -64,6 +64,13 @@ bool reachable(std::string_view path) {
   constexpr std::size_t kMaxDepth = 256;
   return path.size() <= kMaxDepth ||
          (path.size() < 4096 && std::count(path.begin(), path.end(), '/') < static_cast<std::ptrdiff_t>(kMaxDepth));
+}
+
+// Whether the file at `path` is the module, or the __init__ of the package, whose path without suffix is `stem`.
+bool is_module_at(std::string_view path, std::string_view stem) {
+  if (path.size() <= stem.size() || !path.starts_with(stem)) return false;
+  const std::string_view rest = path.substr(stem.size());
+  return rest.front() == '.' || (rest.starts_with(kInit) && rest.size() > kInit.size() && rest[kInit.size()] == '.');
 }
 
 // The slot that holds `matches`, or the empty one where it would go.
@@ -116,11 +123,12 @@ Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, c
 }
 
 // Nearly every insertion misses the processor's caches; hashing a batch ahead lets the misses overlap.
-Index::Entry Index::look_ahead(std::string_view path) {
-  Entry entry{.path = path, .hash = hash_bytes(path), .stem = {}, .stem_hash = 0, .rank = rank_of(path)};
+Index::Entry Index::look_ahead(std::string_view path) const {
+  Entry entry{.path = path, .hash = hash_bytes(path), .stem = {}, .stem_hash = 0};
   __builtin_prefetch(&node_slots_[entry.hash & (node_slots_.size() - 1)], 1);
-  if (entry.rank != kNoModule) {
-    entry.stem = path.substr(0, path.find('.', path.rfind('/') + 1));  // npos + 1 is 0
+  const std::size_t dot = path.find('.', path.rfind('/') + 1);  // npos + 1 is 0
+  if (dot != path.npos && suffix_rank(path.substr(dot)) != kNoModule) {
+    entry.stem = path.substr(0, dot);
     entry.stem_hash = hash_bytes(entry.stem);
     __builtin_prefetch(&module_slots_[entry.stem_hash & (module_slots_.size() - 1)], 1);
   }
@@ -134,7 +142,11 @@ void Index::add_member(const Entry& entry, std::uint32_t member, bool directory)
   }
   const std::uint32_t number = insert_node(entry.path, entry.hash, member, false);
   if (nodes_[number].directory) return;
-  if (entry.rank != kNoModule) add_module(entry, number);
+  if (!entry.stem.empty()) put_module(entry.stem, entry.stem_hash, number);
+  if (entry.stem.ends_with(kInit)) {
+    const std::string_view package = entry.stem.substr(0, entry.stem.size() - kInit.size());
+    put_module(package, hash_bytes(package), number);
+  }
   if (const auto name = nodes_[number].name(); name.find(".so") != name.npos) shared_objects_.push_back(number);
 }
 
@@ -144,7 +156,7 @@ std::uint32_t Index::directory_of(std::string_view path) {
   std::uint32_t number = 0;
   if (!path.empty()) {
     const std::uint64_t hash = hash_bytes(path);
-    NodeSlot* slot = node_slot(path, hash);
+    Slot* slot = node_slot(path, hash);
     number = slot->node != kNone ? slot->node : insert_node(path, hash, kNone, true);
     if (Node& node = nodes_[number]; !node.directory) {  // a file of the same name: the directory wins
       node.directory = true;
@@ -160,7 +172,7 @@ std::uint32_t Index::insert_node(std::string_view path, std::uint64_t hash, std:
   const std::size_t slash = path.rfind('/');
   const std::uint32_t parent = slash == path.npos ? 0 : directory_of(path.substr(0, slash));
   if ((nodes_.size() + 1) * 2 > node_slots_.size()) grow(node_slots_, node_slots_.size() * 2);
-  NodeSlot* slot = node_slot(path, hash);
+  Slot* slot = node_slot(path, hash);
   if (slot->node != kNone) {
     if (!nodes_[slot->node].directory) nodes_[slot->node].member = member;
     return slot->node;
@@ -172,68 +184,61 @@ std::uint32_t Index::insert_node(std::string_view path, std::uint64_t hash, std:
   return number;
 }
 
-Index::NodeSlot* Index::node_slot(std::string_view path, std::uint64_t hash) {
-  return probe(node_slots_, static_cast<std::uint32_t>(hash), [&](const NodeSlot& s) { return nodes_[s.node].path == path; });
+Index::Slot* Index::node_slot(std::string_view path, std::uint64_t hash) {
+  return probe(node_slots_, static_cast<std::uint32_t>(hash), [&](const Slot& slot) { return nodes_[slot.node].path == path; });
 }
 
-const Index::NodeSlot* Index::node_slot(std::string_view path, std::uint64_t hash) const {
-  return probe(node_slots_, static_cast<std::uint32_t>(hash), [&](const NodeSlot& s) { return nodes_[s.node].path == path; });
+Index::Slot* Index::module_slot(std::string_view stem, std::uint64_t hash) {
+  return probe(module_slots_, static_cast<std::uint32_t>(hash), [&](const Slot& slot) { return is_module_at(nodes_[slot.node].path, stem); });
 }
 
-// Ranks order what CPython's FileFinder would try: a package before a module; within each, extension suffixes, then
-// source, then bytecode. The lowest rank of a stem wins. This gives the rank in a package.
-std::uint8_t Index::rank_of(std::string_view path) const {
-  const std::size_t dot = path.find('.', path.rfind('/') + 1);
-  if (dot == path.npos) return kNoModule;
-  const std::string_view suffix = path.substr(dot);
-  if (suffix == ".py") return static_cast<std::uint8_t>(suffixes_.size());
-  if (suffix == ".pyc") return static_cast<std::uint8_t>(suffixes_.size() + 1);
+// Suffixes in the order in which CPython's FileFinder tries them: extensions, source, bytecode.
+std::size_t Index::suffix_rank(std::string_view suffix) const {
+  if (suffix == ".py") return suffixes_.size();
+  if (suffix == ".pyc") return suffixes_.size() + 1;
   const auto at = std::find(suffixes_.begin(), suffixes_.end(), suffix);
-  return at == suffixes_.end() ? kNoModule : static_cast<std::uint8_t>(at - suffixes_.begin());
+  return at == suffixes_.end() ? kNoModule : static_cast<std::size_t>(at - suffixes_.begin());
 }
 
-void Index::add_module(const Entry& entry, std::uint32_t node) {
-  if (entry.stem.ends_with(kInit) && entry.stem.size() > kInit.size() && entry.stem[entry.stem.size() - kInit.size() - 1] == '/') {
-    const std::string_view package = entry.stem.substr(0, entry.stem.size() - kInit.size() - 1);
-    put_module(package, hash_bytes(package), entry.rank, node);
-  }
-  put_module(entry.stem, entry.stem_hash, static_cast<std::uint8_t>(entry.rank + suffixes_.size() + 2), node);
+// The lowest rank of a stem wins: a package comes before a module.
+std::size_t Index::rank_of(std::string_view path, std::string_view stem) const {
+  const std::string_view rest = path.substr(stem.size());
+  return rest.front() == '/' ? suffix_rank(rest.substr(kInit.size())) : suffix_rank(rest) + suffixes_.size() + 2;
 }
 
-void Index::put_module(std::string_view stem, std::uint64_t full_hash, std::uint8_t rank, std::uint32_t node) {
+void Index::put_module(std::string_view stem, std::uint64_t hash, std::uint32_t node) {
   if ((module_count_ + 1) * 2 > module_slots_.size()) grow(module_slots_, module_slots_.size() * 2);
-  const auto hash = static_cast<std::uint32_t>(full_hash);
-  ModuleSlot* slot = probe(module_slots_, hash, [&](const ModuleSlot& s) {
-    return nodes_[s.node].path.substr(0, s.stem_size) == stem;
-  });
-  if (slot->node == kNone) ++module_count_;
-  else if (slot->rank <= rank) return;
-  *slot = {hash, static_cast<std::uint32_t>(stem.size()), node, rank};
+  Slot* slot = module_slot(stem, hash);
+  if (slot->node == kNone) {
+    ++module_count_;
+  } else if (const Node& other = nodes_[slot->node]; !other.directory && rank_of(other.path, stem) <= rank_of(nodes_[node].path, stem)) {
+    return;
+  }
+  *slot = {static_cast<std::uint32_t>(hash), node};
 }
 
+// Looking up changes nothing; the functions that give a slot also serve building.
 std::optional<std::uint32_t> Index::find(std::string_view path) const {
-  const NodeSlot* slot = node_slot(path, hash_bytes(path));
-  if (slot->node == kNone) return std::nullopt;
-  return slot->node;
+  const std::uint32_t node = const_cast<Index*>(this)->node_slot(path, hash_bytes(path))->node;
+  if (node == kNone) return std::nullopt;
+  return node;
 }
 
 std::optional<Module> Index::find_module(std::string_view stem) const {
-  const ModuleSlot* slot = probe(module_slots_, static_cast<std::uint32_t>(hash_bytes(stem)), [&](const ModuleSlot& s) {
-    return nodes_[s.node].path.substr(0, s.stem_size) == stem;
-  });
-  if (slot->node == kNone) {
+  const std::uint32_t number = const_cast<Index*>(this)->module_slot(stem, hash_bytes(stem))->node;
+  if (number == kNone) {
     const auto directory = find(stem);
     if (!directory || !nodes_[*directory].directory) return std::nullopt;
     return Module{.stem = nodes_[*directory].path, .node = *directory};
   }
-  if (nodes_[slot->node].directory) return std::nullopt;  // "x.py" that is the directory of other members
+  const Node& node = nodes_[number];
+  if (node.directory) return std::nullopt;  // "x.py" that is the directory of other members
   const std::size_t kinds = suffixes_.size() + 2;
-  const std::size_t kind = slot->rank % kinds;
-  Module module{.stem = nodes_[slot->node].path.substr(0, slot->stem_size), .node = slot->node};
-  module.package = slot->rank < kinds;
-  module.kind = kind < suffixes_.size()    ? ModuleKind::kExtension
-                : kind == suffixes_.size() ? ModuleKind::kSource
-                                           : ModuleKind::kBytecode;
+  const std::size_t rank = rank_of(node.path, stem);
+  Module module{.stem = node.path.substr(0, stem.size()), .node = number, .package = rank < kinds};
+  module.kind = rank % kinds < suffixes_.size()    ? ModuleKind::kExtension
+                : rank % kinds == suffixes_.size() ? ModuleKind::kSource
+                                                   : ModuleKind::kBytecode;
   return module;
 }
 

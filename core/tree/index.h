@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/archive/archive.h"
+#include "core/base/large_allocator.h"
 
 namespace intact {
 
@@ -76,41 +77,35 @@ class Index {
   const std::vector<std::uint32_t>& shared_objects() const { return shared_objects_; }
 
  private:
-  // An empty slot has no node. The stem is the beginning of the node's path; ranks are explained in index.cc.
-  struct ModuleSlot {
-    std::uint32_t hash = 0;
-    std::uint32_t stem_size = 0;
-    std::uint32_t node = kNone;
-    std::uint8_t rank = 0;
-  };
-  struct NodeSlot {
+  // Of both tables; an empty slot has no node.
+  struct Slot {
     std::uint32_t hash = 0;
     std::uint32_t node = kNone;
   };
+  using Slots = std::vector<Slot, LargeAllocator<Slot>>;
 
   // A member whose hashes are known.
   struct Entry {
     std::string_view path;
     std::uint64_t hash = 0;
-    std::string_view stem;
+    std::string_view stem;  // empty for what is no module
     std::uint64_t stem_hash = 0;
-    std::uint8_t rank = 0;
   };
-  static constexpr std::uint8_t kNoModule = UINT8_MAX;
+  static constexpr std::size_t kNoModule = SIZE_MAX / 2;
 
-  Entry look_ahead(std::string_view path);
+  Entry look_ahead(std::string_view path) const;
   void add_member(const Entry& entry, std::uint32_t member, bool directory);
   std::uint32_t directory_of(std::string_view path);
   std::uint32_t insert_node(std::string_view path, std::uint64_t hash, std::uint32_t member, bool directory);
-  NodeSlot* node_slot(std::string_view path, std::uint64_t hash);
-  const NodeSlot* node_slot(std::string_view path, std::uint64_t hash) const;
-  std::uint8_t rank_of(std::string_view path) const;
-  void add_module(const Entry& entry, std::uint32_t node);
-  void put_module(std::string_view stem, std::uint64_t full_hash, std::uint8_t rank, std::uint32_t node);
+  Slot* node_slot(std::string_view path, std::uint64_t hash);
+  Slot* module_slot(std::string_view stem, std::uint64_t hash);
+  std::size_t suffix_rank(std::string_view suffix) const;
+  void put_module(std::string_view stem, std::uint64_t hash, std::uint32_t node);
+  std::size_t rank_of(std::string_view path, std::string_view stem) const;
 
-  std::vector<Node> nodes_;
-  std::vector<NodeSlot> node_slots_;      // open addressing, a power of two
-  std::vector<ModuleSlot> module_slots_;  // the same
+  std::vector<Node, LargeAllocator<Node>> nodes_;
+  Slots node_slots_;    // open addressing, a power of two
+  Slots module_slots_;  // the same
   std::size_t module_count_ = 0;
   std::vector<std::uint32_t> shared_objects_;
   std::vector<std::string> suffixes_;

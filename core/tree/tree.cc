@@ -50,16 +50,25 @@ bool Tree::unmount(const Mount& mount) {
   return gone > 0;
 }
 
-// A reader that still uses the old snapshot added itself to readers_ before the exchange, so once readers_ has been seen
-// at zero after it, nobody does. Readers are brief; should they never all be away at once, the old one waits for the
-// next change.
 void Tree::publish(std::vector<MountPtr> newest_first) {
-  constexpr int kTries = 1000;
   auto next = std::make_unique<const Snapshot>(std::move(newest_first));
   set_gate(*next);
   retired_.emplace_back(snapshot_.exchange(next.release()));
-  for (int i = 0; i < kTries && readers_.load() != 0; ++i) sched_yield();
-  if (readers_.load() == 0) retired_.clear();
+  if (drain()) retired_.clear();
+}
+
+// A reader that still uses an old snapshot added itself to one of the counters before the exchange, so once both have been
+// seen at zero after it, nobody does. New readers go to the other counter meanwhile, so each runs dry by itself; where a
+// reader is not given the processor for long, old snapshots wait for the next change.
+bool Tree::drain() {
+  constexpr int kTries = 50;
+  for (int round = 0; round < 2; ++round) {
+    const std::uint32_t before = phase_.load();
+    phase_.store(1 - before);
+    for (int i = 0; i < kTries && readers_[before].load() != 0; ++i) sched_yield();
+    if (readers_[before].load() != 0) return false;
+  }
+  return true;
 }
 
 void Tree::set_gate(const Snapshot& snapshot) {
@@ -99,11 +108,11 @@ bool Tree::may_be_below(const char* path) const {
   return below || (sequence & 1) != 0 || gate_sequence_.load(std::memory_order_relaxed) != sequence;
 }
 
-ReadGuard::ReadGuard(const Tree& tree) : tree_(tree) {
-  tree_.readers_.fetch_add(1);
-  snapshot_ = tree_.snapshot_.load();
+ReadGuard::ReadGuard(const Tree& tree) : readers_(tree.readers_[tree.phase_.load()]) {
+  readers_.fetch_add(1);
+  snapshot_ = tree.snapshot_.load();
 }
 
-ReadGuard::~ReadGuard() { tree_.readers_.fetch_sub(1, std::memory_order_release); }
+ReadGuard::~ReadGuard() { readers_.fetch_sub(1); }
 
 }  // namespace intact

@@ -143,12 +143,15 @@ class Tree {
   friend class ReadGuard;
   void publish(std::vector<MountPtr> newest_first);
 
+  bool drain();
   void set_gate(const Snapshot& snapshot);
 
   std::mutex mutex_;  // of writers
   std::atomic<const Snapshot*> snapshot_;
-  // Readers under way. A snapshot that has been replaced is freed once this has been seen at zero afterwards.
-  mutable std::atomic<std::uint64_t> readers_{0};
+  // Readers under way, in two counters; new readers use the one that phase_ names. A snapshot that has been replaced is freed
+  // once each counter has been seen at zero afterwards (as in the Linux kernel's SRCU).
+  mutable std::atomic<std::uint64_t> readers_[2] = {};
+  std::atomic<std::uint32_t> phase_{0};
   std::vector<std::unique_ptr<const Snapshot>> retired_;  // guarded by mutex_
 
   // The bytes that all roots of the redirect begin with, eight to a word, low byte first. `gate_sequence_` is odd while
@@ -172,7 +175,7 @@ class ReadGuard {
   const Snapshot& operator*() const { return *snapshot_; }
 
  private:
-  const Tree& tree_;
+  std::atomic<std::uint64_t>& readers_;
   const Snapshot* snapshot_;
 };
 

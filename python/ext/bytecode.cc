@@ -7,6 +7,7 @@
 #include "python/ext/bytecode.h"
 
 #include <marshal.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 
@@ -50,13 +51,21 @@ bool must_check_source(ModuleState& state, std::uint32_t flags) {
   return (flags & kCheckSource) != 0 && PyUnicode_CompareWithASCIIString(setting.get(), "never") != 0;
 }
 
+// A directory's file may have been edited since it was mounted.
+std::uint64_t size_now(const Archive& archive, std::uint32_t member) {
+  struct stat status;
+  const auto path = archive.real_path(member);
+  const bool live = path && ::stat(path->c_str(), &status) == 0;
+  return live ? static_cast<std::uint64_t>(status.st_size) : archive.members()[member].size;
+}
+
 // 1 valid, 0 not, -1 with an exception set on failure.
 int valid_for_source(ModuleState& state, const Found& found, const Header& header) {
   const Archive& archive = found.mount->archive();
   const std::uint32_t member = found.node().member;
   if ((header.flags & kHashBased) == 0) {
     return same_time(header.mtime, static_cast<std::uint32_t>(archive.mtime(member))) &&
-           header.size == static_cast<std::uint32_t>(archive.members()[member].size);
+           header.size == static_cast<std::uint32_t>(size_now(archive, member));
   }
   if (!must_check_source(state, header.flags)) return 1;
   const PyRef source = read_bytes(state, found.place());
@@ -95,18 +104,20 @@ PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
 PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) {
   const PyRef source = read_bytes(state, found.place());
   if (!source) return {};
-  PyObject* arguments[] = {source.get(), path.get(), state.str_exec.get(), Py_True};
-  return PyRef::steal(PyObject_Vectorcall(state.builtin_compile.get(), arguments, 3, state.compile_keywords.get()));
+  // As in exec_module: a SyntaxError's traceback leaves importlib's frames out.
+  PyObject* arguments[] = {state.builtin_compile.get(), source.get(), path.get(), state.str_exec.get(), Py_True};
+  return PyRef::steal(PyObject_Vectorcall(state.call_with_frames_removed.get(), arguments, 4, state.compile_keywords.get()));
 }
 
-PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path) {
+PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path, PyObject* loader) {
   const auto pyc = found.mount->archive().read(found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   if (read_header(*pyc)) {
     if (PyRef code = unmarshal(*pyc)) return code;
   }
+  const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get()));
   const PyRef message = PyRef::steal(PyUnicode_FromFormat("bad bytecode for this interpreter in %R", path.get()));
-  if (message) PyErr_SetImportError(message.get(), nullptr, path.get());
+  if (name && message) PyErr_SetImportError(message.get(), name.get(), path.get());
   return {};
 }
 
@@ -122,6 +133,12 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
   return PyRef::steal(PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size())));
 }
 
+PyRef path_stats(const Place& place) {
+  const Archive& archive = place.mount->archive();
+  const std::uint32_t member = place.get().member;
+  return PyRef::steal(Py_BuildValue("{s:L,s:K}", "mtime", static_cast<long long>(archive.mtime(member)), "size", size_now(archive, member)));
+}
+
 std::optional<Place> place_of(const Found& found, std::string_view path) {
   const std::string& root = found.mount->root();
   if (path.size() > root.size() && path[root.size()] == '/' && path.starts_with(root)) {
@@ -130,10 +147,10 @@ std::optional<Place> place_of(const Found& found, std::string_view path) {
   return ReadGuard(engine().tree)->lookup(path);
 }
 
-PyRef load_code(ModuleState& state, const Found& found) {
+PyRef load_code(ModuleState& state, const Found& found, PyObject* loader) {
   const PyRef path = py_text(found.path());
   if (!path) return {};
-  if (found.module.kind == ModuleKind::kBytecode) return load_sourceless(state, found, path);
+  if (found.module.kind == ModuleKind::kBytecode) return load_sourceless(state, found, path, loader);
   PyRef code = load_cached(state, found, path);
   if (code || PyErr_Occurred()) return code;
   return compile_source(state, found, path);

@@ -15,7 +15,10 @@ PyRef read_bytes(ModuleState& state, const Place& place);
 // The place of an absolute path: in the mount of `found`, even if that is unmounted by now, else in the tree.
 std::optional<Place> place_of(const Found& found, std::string_view path);
 
-// The code of a source or bytecode module; null with an exception set on failure.
-PyRef load_code(ModuleState& state, const Found& found);
+// The code of a source or bytecode module, whose loader `loader` is; null with an exception set on failure.
+PyRef load_code(ModuleState& state, const Found& found, PyObject* loader);
+
+// importlib's path_stats: {"mtime": seconds, "size": bytes} of a member.
+PyRef path_stats(const Place& place);
 
 }  // namespace intact

@@ -13,6 +13,7 @@ struct FoundObject {
 void dealloc(PyObject* self) {
   reinterpret_cast<FoundObject*>(self)->found.~Found();
   PyTypeObject* type = Py_TYPE(self);
+  type_state(type).graveyard->empty();  // it may have been the last to hold a mount
   type->tp_free(self);
   PyRef::steal(reinterpret_cast<PyObject*>(type));
 }

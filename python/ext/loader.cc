@@ -35,7 +35,7 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   if (found == nullptr) return nullptr;
   const auto start = state.trace ? Clock::now() : Clock::time_point();
   const GcPause pause(state);
-  const PyRef code = load_code(state, *found);
+  const PyRef code = load_code(state, *found, self);
   const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(args[0], state.str_dict.get()) : nullptr);
   // importlib's own function runs the module, so that tracebacks leave importlib's frames out.
   PyRef result;
@@ -48,7 +48,7 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
 PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const*, std::size_t, PyObject*) {
   ModuleState& state = type_state(type);
   const Found* found = found_of(state, self);
-  return found == nullptr ? nullptr : load_code(state, *found).release();
+  return found == nullptr ? nullptr : load_code(state, *found, self).release();
 }
 
 // create_module(spec) of ExtensionLoader. The image is loaded here, under the member's path; importlib's create_dynamic then
@@ -72,23 +72,30 @@ PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* arg
   return module.release();
 }
 
-// get_data(path): a member of any mount, else a file, as FileLoader's.
-PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+// A function of one path: ours for a member of any mount, importlib's for what is on disk.
+template <typename Ours>
+PyObject* on_path(PyObject* self, ModuleState& state, PyObject* const* args, std::size_t count, const PyRef& importlibs, Ours ours) {
   if (count != 1) {
-    PyErr_SetString(PyExc_TypeError, "get_data(path) takes one argument");
+    PyErr_SetString(PyExc_TypeError, "takes one argument, a path");
     return nullptr;
   }
-  ModuleState& state = type_state(type);
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
   const PyRef path = PyRef::steal(PyOS_FSPath(args[0]));
   if (!path) return nullptr;
-  if (PyUnicode_Check(path.get())) {
-    const std::string_view text = utf8_view(path.get());
-    if (text.data() == nullptr) return nullptr;
-    if (const auto place = place_of(*found, text); place && !place->directory()) return read_bytes(state, *place).release();
-  }
-  return py_call(state.file_get_data.get(), self, path.get()).release();
+  PyRef holder;
+  if (const auto place = place_of(*found, path_view(path.get(), holder)); place && !place->directory()) return ours(*place).release();
+  return py_call(importlibs.get(), self, path.get()).release();
+}
+
+PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+  ModuleState& state = type_state(type);
+  return on_path(self, state, args, count, state.file_get_data, [&](const Place& place) { return read_bytes(state, place); });
+}
+
+PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+  ModuleState& state = type_state(type);
+  return on_path(self, state, args, count, state.source_path_stats, [](const Place& place) { return path_stats(place); });
 }
 
 constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
@@ -101,7 +108,12 @@ constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
       {"get_code", as_function(get_code), kFlags,                                                                    \
        "get_code($self, fullname)\n--\n\nThe module's code: cached bytecode if it is valid (PEP 552), else compiled."}
 
-PyMethodDef kCodeMethods[] = {INTACT_CODE_METHODS, INTACT_GET_DATA, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef kSourceMethods[] = {INTACT_CODE_METHODS,
+                                INTACT_GET_DATA,
+                                {"path_stats", as_function(get_stats), kFlags,
+                                 "path_stats($self, path)\n--\n\n{\"mtime\": seconds since the epoch, \"size\": bytes}."},
+                                {nullptr, nullptr, 0, nullptr}};
+PyMethodDef kBytecodeMethods[] = {INTACT_CODE_METHODS, INTACT_GET_DATA, {nullptr, nullptr, 0, nullptr}};
 PyMethodDef kExtensionMethods[] = {
     {"create_module", as_function(create_module), kFlags,
      "create_module($self, spec)\n--\n\nLoads the shared object from its archive and initialises it (PEP 489).\n\n"
@@ -144,8 +156,8 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     PyMethodDef* methods;
     const char* doc;
   } const kinds[] = {
-      {state.source_loader_type, "intact.SourceLoader", "SourceFileLoader", kCodeMethods, "Loads source, or its bytecode, from an archive."},
-      {state.bytecode_loader_type, "intact.BytecodeLoader", "SourcelessFileLoader", kCodeMethods, "Loads sourceless bytecode from an archive."},
+      {state.source_loader_type, "intact.SourceLoader", "SourceFileLoader", kSourceMethods, "Loads source, or its bytecode, from an archive."},
+      {state.bytecode_loader_type, "intact.BytecodeLoader", "SourcelessFileLoader", kBytecodeMethods, "Loads sourceless bytecode from an archive."},
       {state.extension_loader_type, "intact.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
        "Loads an extension module from an archive."},
   };
@@ -155,10 +167,11 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     kind.type = make_type(module, kind.name, kind.methods, kind.doc, base.get());
     if (!kind.type || PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(kind.type.get())) < 0) return false;
   }
-  const PyRef file_loader = PyRef::steal(PyObject_GetAttrString(importlib.get(), "FileLoader"));
-  if (!file_loader) return false;
-  state.file_get_data = PyRef::steal(PyObject_GetAttrString(file_loader.get(), "get_data"));
-  return static_cast<bool>(state.file_get_data);
+  const PyRef source_loader = PyRef::steal(PyObject_GetAttrString(importlib.get(), "SourceFileLoader"));
+  if (!source_loader) return false;
+  state.file_get_data = PyRef::steal(PyObject_GetAttrString(source_loader.get(), "get_data"));
+  state.source_path_stats = PyRef::steal(PyObject_GetAttrString(source_loader.get(), "path_stats"));
+  return state.file_get_data && state.source_path_stats;
 }
 
 }  // namespace intact

@@ -56,21 +56,26 @@ bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
   return static_cast<bool>(items);
 }
 
+// A converter of PyArg_Parse: a count that is negative or beyond 64 bits is an OverflowError.
+int count_of(PyObject* number, void* count) {
+  const unsigned long long value = PyLong_AsUnsignedLongLong(number);
+  if (value == static_cast<unsigned long long>(-1) && PyErr_Occurred()) return 0;
+  *static_cast<std::uint64_t*>(count) = value;
+  return 1;
+}
+
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static const char* const kNames[] = {"source", "root", "name", "prefixes", "first", "files", "extract", "max_members", "max_member_size", nullptr};
   PyObject *source = nullptr, *prefixes = nullptr;
   const char *root = "", *name = "", *extract = "";
   int first = 0, files = 1;
   Limits limits;
-  unsigned long long members = limits.members, member_size = limits.member_size;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OssO|$ppsKK:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
-                                   &files, &extract, &members, &member_size)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OssO|$ppsO&O&:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
+                                   &files, &extract, count_of, &limits.members, count_of, &limits.member_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
   state.graveyard->empty();
-  limits.members = members;
-  limits.member_size = member_size;
   MountOptions options{.root = root, .name = name, .prefixes = {}, .first = first != 0, .files = files != 0, .extract_directory = extract};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
   auto archive = open_source(state, source, name, limits);
@@ -103,8 +108,9 @@ PyObject* mount_attach(PyObject* self, PyObject*) {
 }
 
 PyObject* mount_detach(PyObject* self, PyObject*) {
-  const MountPtr mount = std::exchange(cast(self)->mount, nullptr);
+  MountPtr mount = std::exchange(cast(self)->mount, nullptr);
   const bool was_there = mount && cast(self)->attached && engine().tree.unmount(*mount);
+  mount.reset();
   object_state(Py_TYPE(self)).graveyard->empty();
   return PyBool_FromLong(was_there);
 }

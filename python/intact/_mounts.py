@@ -11,6 +11,7 @@ import sys
 from intact import _engine
 
 _mounted: list[Mount] = []  # newest first
+_on_path: set[str] = set()  # roots that we put on sys.path
 _unnamed = 0
 
 
@@ -27,15 +28,16 @@ class Mount(_engine.Mount):
         """Take the archive out of the tree; False if it was not mounted.
 
         Modules already imported go on working, their sources stay readable through their loaders, and shared objects
-        stay loaded. Importing further modules from it, and opening files below its root, fails.
+        stay loaded. What else would be imported or opened below the root is looked for as if it had never been mounted.
         """
         if self in _mounted:
             _mounted.remove(self)
         gone = self._detach()
         if gone and not any(other.root == self.root for other in _mounted):
             _forget_path(self.root)
-            if self.root in sys.path:
+            if self.root in _on_path and self.root in sys.path:
                 sys.path.remove(self.root)
+            _on_path.discard(self.root)
         if gone:
             _log("unmounted %s", self.root)
         return gone
@@ -125,6 +127,7 @@ def _show_on_path(root: str) -> None:
     roots = set(_engine._roots())
     older = [i for i, entry in enumerate(sys.path) if entry in roots]
     sys.path.insert(older[0] if older else len(sys.path), root)
+    _on_path.add(root)
 
 
 def _forget_path(root: str) -> None:

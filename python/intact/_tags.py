@@ -13,7 +13,7 @@ def check(mount: Mount) -> None:
 
     The tags are those of the file name; an archive with another name that holds one wheel is asked for its WHEEL file.
     """
-    base = os.path.basename(mount.name)
+    base = os.path.basename(mount.root)
     if base.endswith(".whl") and base.count("-") >= 4:
         tags = _expand(base[: -len(".whl")])
     else:
@@ -42,7 +42,7 @@ def _metadata_tags(mount: Mount) -> list[tuple[str, str, str]]:
 
 
 def _fits(python: str, abi: str, platform: str) -> bool:
-    return _python_fits(python, abi) and _platform_fits(platform)
+    return _python_fits(python, abi) and _platform_fits(platform) and (platform != "any" or abi == "none")
 
 
 def _python_fits(python: str, abi: str) -> bool:
@@ -56,7 +56,7 @@ def _python_fits(python: str, abi: str) -> bool:
     if kind != "cp":
         return False
     if abi == "abi3":
-        return minor <= sys.version_info[1] and not _free_threaded()
+        return 2 <= minor <= sys.version_info[1] and not _free_threaded()
     return python == here and abi == here + ("t" if _free_threaded() else "")
 
 
