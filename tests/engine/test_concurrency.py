@@ -283,7 +283,7 @@ def test_extension_that_cannot_share_a_process_is_refused_by_cpythons_rule(tmp_p
                 print(error)
         ''')
     """
-    assert with_interpreters(program, archive) == "module nat._testimportmultiple does not support loading in subinterpreters\n"
+    assert "does not support loading in subinterpreters" in with_interpreters(program, archive)
 
 
 def test_interpreter_ends_cleanly_while_threads_import(tmp_path):

@@ -100,9 +100,17 @@ def test_get_filename_and_is_package(package):
     assert (package_loader.is_package("pkg"), module_loader.is_package("pkg.mod")) == (True, False)
 
 
-def test_loader_refuses_another_modules_name_as_cpythons_does(package):
+@pytest.mark.parametrize("method", ["get_filename", "get_code", "get_source"])
+def test_loader_refuses_another_modules_name_as_cpythons_does(package, method):
     with pytest.raises(ImportError):
-        importlib.util.find_spec("pkg.mod").loader.get_filename("pkg")
+        getattr(importlib.util.find_spec("pkg.mod").loader, method)("pkg")
+
+
+def test_exec_module_takes_its_argument_by_name(package):
+    spec = importlib.util.find_spec("pkg.mod")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module=module)
+    assert module.f() == "line two"
 
 
 def test_path_stats_gives_time_and_size(package):

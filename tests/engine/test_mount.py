@@ -420,6 +420,13 @@ def test_missing_file_is_file_not_found(tmp_path):
     assert caught.value.filename == str(tmp_path / "missing.zip")
 
 
+def test_empty_path_is_file_not_found(tmp_path, monkeypatch):
+    """Not the current directory, which is what os.path.abspath makes of it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        intact.mount("")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK", b"garbage" * 100, b"\x7fELF" + bytes(100), bytes(22), b"PK\x05\x06", b"#!/bin/sh\n"])
 @pytest.mark.parametrize("as_bytes", [True, False])
 def test_what_is_no_archive_is_an_archive_error(tmp_path, content, as_bytes):
