@@ -191,10 +191,7 @@ class Parser {
     INTACT_ASSIGN(file_.strings, elf_table(file_, DT_STRTAB, DT_STRSZ, "the string table"));
     if (file_.strings.size == 0) return elf_error("no string table", file_.dynamic.empty() ? 0 : file_.dynamic[0].offset);
     for (const ElfDynamicEntry& entry : file_.dynamic) {
-      if (entry.tag == DT_FLAGS) {
-        file_.text_relocations |= (entry.value & DF_TEXTREL) != 0;
-        file_.static_tls |= (entry.value & DF_STATIC_TLS) != 0;
-      }
+      if (entry.tag == DT_FLAGS) file_.text_relocations |= (entry.value & DF_TEXTREL) != 0;
       if (entry.tag == DT_TEXTREL) file_.text_relocations = true;
       if (entry.tag != DT_NEEDED && entry.tag != DT_SONAME && entry.tag != DT_RPATH && entry.tag != DT_RUNPATH) continue;
       INTACT_ASSIGN(std::string name, elf_string(source_, file_, entry.value, kMaxName));

@@ -81,7 +81,6 @@ struct ElfFile {
   std::uint64_t init_array_size = 0;  // bytes
 
   bool text_relocations = false;
-  bool static_tls = false;
   bool tls = false;
   // ld.so may run code of this object while it relocates it: IRELATIVE relocations or IFUNC symbols of its own.
   bool resolves_itself = false;

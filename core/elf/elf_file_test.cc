@@ -59,7 +59,6 @@ TEST(ElfFile, TellsRunpathFromRpathAndNoSoname) {
 
 TEST(ElfFile, TellsThreadLocalsAndFunctionsChosenWhileLoading) {
   EXPECT_TRUE(parse(object("pkg/tls.so"))->tls);
-  EXPECT_TRUE(parse(object("pkg/static_tls.so"))->static_tls);
   EXPECT_TRUE(parse(object("pkg/ifunc.so"))->resolves_itself);
 }
 
