@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 import zipfile
+from pathlib import Path
 
 import building
 import intact
@@ -158,3 +159,23 @@ def test_trace_tells_of_an_extension(tmp_path):
     program = "import sys, intact; intact.mount(sys.argv[1]); import native._testmultiphase"
     lines = building.python("-c", program, archive, env={"INTACT_TRACE": "1"}).stderr.splitlines()
     assert any(f"native._testmultiphase from {archive}/native/_testmultiphase{SUFFIX} (extension, " in line for line in lines)
+
+
+REJECTED = Path(__file__).resolve().parents[1] / "rejected" / "elf"
+
+
+@pytest.mark.skipif(not REJECTED.is_dir(), reason="the source tree is not here")
+def test_rejected_objects_are_image_errors_and_never_loaded():
+    """Each file in tests/rejected/elf breaks one rule of the format; the process goes on after every one of them."""
+    program = (
+        "import sys, os, zipfile, io, importlib, intact\n"
+        "for n, name in enumerate(sorted(os.listdir(sys.argv[1]))):\n"
+        "    buffer = io.BytesIO()\n"
+        "    with zipfile.ZipFile(buffer, 'w') as archive:\n"
+        "        archive.write(os.path.join(sys.argv[1], name), f'rejected{n}' + sys.argv[2])\n"
+        "    intact.mount(buffer.getvalue(), name=name)\n"
+        "    try: importlib.import_module(f'rejected{n}'); print(name, 'loaded')\n"
+        "    except intact.ImageError as error: assert error.archive == name and error.reason, name\n"
+        "print('all', n + 1)\n"
+    )
+    assert building.output_of("-c", program, str(REJECTED), SUFFIX) == f"all {len(list(REJECTED.iterdir()))}\n"
