@@ -12,10 +12,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <type_traits>
 
 #include "core/archive/codecs.h"
+#include "core/archive/dos_time.h"
 #include "core/archive/formats.h"
 #include "core/archive/input.h"
 #include "core/archive/zip_directory.h"
@@ -37,23 +37,10 @@ std::string hex(std::uint32_t number) {
   return text;
 }
 
-// DOS time counts two seconds, in the local time of whoever packed; zipimport reads it as ours, and so do we.
-std::int64_t dos_time(std::uint32_t time) {
-  std::tm when{};
-  when.tm_sec = static_cast<int>(time & 0x1F) * 2;
-  when.tm_min = static_cast<int>(time >> 5 & 0x3F);
-  when.tm_hour = static_cast<int>(time >> 11 & 0x1F);
-  when.tm_mday = static_cast<int>(time >> 16 & 0x1F);
-  when.tm_mon = static_cast<int>(time >> 21 & 0xF) - 1;
-  when.tm_year = static_cast<int>(time >> 25) + 80;
-  when.tm_isdst = -1;
-  return std::mktime(&when);
-}
-
 class ZipArchive final : public Archive {
  public:
   ZipArchive(std::string name, Input input, ZipDirectory directory, const Limits& limits)
-      : Archive(std::move(name)), input_(std::move(input)), directory_(std::move(directory)), limits_(limits) {}
+      : Archive(std::move(name)), input_(std::move(input)), directory_(std::move(directory)), times_(directory_.members()), limits_(limits) {}
 
   const char* format() const override { return "zip"; }
   std::span<const Member> members() const override { return directory_.members(); }
@@ -85,6 +72,7 @@ class ZipArchive final : public Archive {
 
   Input input_;
   ZipDirectory directory_;
+  DosTimes times_;
   Limits limits_;
   mutable WorkspacePool workspaces_;  // lock-free
 };
@@ -97,7 +85,7 @@ std::int64_t ZipArchive::mtime(std::size_t index) const {
     const auto seconds = static_cast<std::int32_t>(reader.u32());
     if (modified && reader.ok()) return seconds;
   }
-  return dos_time(member(index).time);
+  return times_.seconds(member(index).time);
 }
 
 Result<Bytes> ZipArchive::read(std::size_t index) const {

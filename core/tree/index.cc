@@ -30,7 +30,7 @@ std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
 
 std::uint64_t load(const char* bytes, std::size_t size) {
   std::uint64_t value = 0;
-  std::memcpy(&value, bytes, size);
+  if (size > 0) std::memcpy(&value, bytes, size);  // an empty view may have no bytes to point at
   return value;
 }
 

@@ -83,6 +83,13 @@ void Tree::set_gate(const Snapshot& snapshot) {
     common = common.substr(0, static_cast<std::size_t>(differ.first - common.begin()));
   }
   common = common.substr(0, kGateWords * 8);
+  std::uint64_t next[4] = {};
+  const auto allow = [&](char byte) { next[static_cast<unsigned char>(byte) / 64] |= std::uint64_t{1} << (static_cast<unsigned char>(byte) % 64); };
+  for (const MountPtr& mount : snapshot.mounts()) {
+    if (!mount->options().files) continue;
+    if (mount->root().size() > common.size()) allow(mount->root()[common.size()]);
+    else allow('/'), allow('\0');  // the root itself, and what is below it
+  }
   gate_sequence_.fetch_add(1);
   gate_size_.store(any ? static_cast<std::uint32_t>(common.size()) : kGateClosed);
   for (std::size_t i = 0; i < common.size(); i += 8) {
@@ -92,6 +99,7 @@ void Tree::set_gate(const Snapshot& snapshot) {
     }
     gate_[i / 8].store(word);
   }
+  for (std::size_t i = 0; i < 4; ++i) gate_next_[i].store(next[i]);
   gate_sequence_.fetch_add(1);
 }
 
@@ -104,6 +112,10 @@ bool Tree::may_be_below(const char* path) const {
     if (i % 8 == 0) word = gate_[i / 8].load(std::memory_order_acquire);
     below = static_cast<unsigned char>(path[i]) == (word & 0xff);  // a NUL differs: no byte of a root is one
     word >>= 8;
+  }
+  if (below) {
+    const auto byte = static_cast<unsigned char>(path[size]);
+    below = (gate_next_[byte / 64].load(std::memory_order_acquire) >> (byte % 64) & 1) != 0;
   }
   return below || (sequence & 1) != 0 || gate_sequence_.load(std::memory_order_relaxed) != sequence;
 }

@@ -154,10 +154,12 @@ class Tree {
   std::atomic<std::uint32_t> phase_{0};
   std::vector<std::unique_ptr<const Snapshot>> retired_;  // guarded by mutex_
 
-  // The bytes that all roots of the redirect begin with, eight to a word, low byte first. `gate_sequence_` is odd while
-  // they change and differs afterwards (a sequence lock whose reader, in doubt, says yes).
+  // The bytes that all roots of the redirect begin with, eight to a word, low byte first, and the set of the bytes that may
+  // come next, a bit each. `gate_sequence_` is odd while they change and differs afterwards (a sequence lock whose
+  // reader, in doubt, says yes).
   static constexpr std::size_t kGateWords = 32;
   std::atomic<std::uint64_t> gate_[kGateWords] = {};
+  std::atomic<std::uint64_t> gate_next_[4] = {};
   std::atomic<std::uint32_t> gate_size_;  // bytes; kGateClosed if there is no such root
   std::atomic<std::uint32_t> gate_sequence_{0};
   static constexpr std::uint32_t kGateClosed = UINT32_MAX;

@@ -113,6 +113,7 @@ TEST_F(TreeTest, TheGateLetsThroughWhatMayBeBelowARootAndStopsTheRest) {
   const MountPtr two = mount("/srv/app/two.zip", {"x"});
   EXPECT_TRUE(tree.may_be_below("/srv/app/two.zip/x"));
   EXPECT_FALSE(tree.may_be_below("/srv/ap"));
+  EXPECT_FALSE(tree.may_be_below("/srv/app/x"));
   mount("/tmp/no-files", {"x"}, false);
   EXPECT_FALSE(tree.may_be_below("/tmp/no-files/x"));
   tree.unmount(*one), tree.unmount(*two);

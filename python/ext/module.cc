@@ -47,6 +47,10 @@ bool borrow_importlib(ModuleState& state) {
     item.slot = attribute(item.module, item.name);
     if (!item.slot) return false;
   }
+  const PyRef path_finder = attribute("_frozen_importlib_external", "PathFinder");
+  if (!path_finder) return false;
+  state.path_finder_find_spec = PyRef::steal(PyObject_GetAttrString(path_finder.get(), "find_spec"));
+  if (!state.path_finder_find_spec) return false;
   state.imp = PyRef::steal(PyImport_ImportModule("_imp"));
   return static_cast<bool>(state.imp);
 }

@@ -239,6 +239,11 @@ PyObject* get_format(PyObject* self, void*) {
   return mount ? PyUnicode_FromString(mount->archive().format()) : nullptr;
 }
 
+PyObject* get_unreachable(PyObject* self, void*) {
+  const MountPtr mount = opened(self);
+  return mount ? PyLong_FromSize_t(mount->archive().unreachable()) : nullptr;
+}
+
 PyMethodDef kMethods[] = {
     {"read", mount_read, METH_O,
      "read($self, path, /)\n--\n\nThe bytes of the member at `path`, relative to the root.\n\n"
@@ -256,6 +261,7 @@ PyGetSetDef kProperties[] = {
     {"first", get_first, nullptr, "Whether its modules may shadow the standard library's.", nullptr},
     {"files", get_files, nullptr, "Whether file functions are answered below the root.", nullptr},
     {"mounted", get_mounted, nullptr, "False before mount() has finished and after unmount().", nullptr},
+    {"_unreachable", get_unreachable, nullptr, nullptr, nullptr},
     {"format", get_format, nullptr, "\"zip\" or \"directory\".", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

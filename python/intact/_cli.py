@@ -48,16 +48,25 @@ def main(arguments: Sequence[str]) -> int:
         arguments, program = _split_program(arguments)
     options = parser.parse_args(arguments)
     try:
-        if options.command == "run":
-            return _run(options, program)
-        return options.function(options)
+        if options.command != "run":
+            sys.stdout.reconfigure(errors="backslashreplace")  # a member's name may be anything
+            status = options.function(options)
+            sys.stdout.flush()
+            return status
+        _mount_for_run(options)
+    except BrokenPipeError:  # `intact ls … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (intact.Error, OSError) as error:
         print(f"intact: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        return 1
     except KeyboardInterrupt:
         return 130
+    if program and len(program) < 2:
+        parser.error(f"nothing follows {program[0]}")
+    from intact import _run
+
+    return _run.run(program)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,16 +111,9 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 # ---- run
 
 
-def _run(options: argparse.Namespace, program: list[str]) -> int:
-    if program and len(program) < 2:
-        print(f"intact: nothing follows {program[0]}", file=sys.stderr)
-        return 2
+def _mount_for_run(options: argparse.Namespace) -> None:
     for archive in options.archives:
         intact.mount(archive, first=options.first, files=False if options.no_files else None, extract=options.extract)
-    from intact import _run
-
-    _run.run(program)
-    return 0
 
 
 # ---- ls, stat, verify
@@ -205,12 +207,15 @@ def _verify(options: argparse.Namespace) -> int:
     if progress:
         print("\r\033[K", end="", file=sys.stderr)
     if options.json:
-        print(json.dumps({"archive": mount.root, "members": len(paths), "shared_objects": shared_objects, "problems": problems}, indent=1))
+        counts = {"members": len(paths), "shared_objects": shared_objects, "unreachable": mount._unreachable}
+        print(json.dumps({"archive": mount.root, **counts, "problems": problems}, indent=1))
     else:
         for problem in problems:
             print(f"{problem['member']}: {problem['reason']}")
         state = f"{len(problems)} broken" if problems else "all good"
         print(f"{options.archive}: {len(paths)} members, {shared_objects} shared objects, {state}")
+        if mount._unreachable:
+            print(f"{mount._unreachable} more cannot be reached: their names are no paths below a root")
     return 1 if problems else 0
 
 

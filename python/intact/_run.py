@@ -1,39 +1,81 @@
-"""Running a program as ``python`` would: a script, ``-m``, ``-c`` or a prompt, in a fresh ``__main__``."""
+"""Running a program as ``python`` would: a script, ``-m``, ``-c`` or a prompt, in a fresh ``__main__``.
+
+The measure is python itself: the same ``sys.argv``, ``sys.path[0]``, ``__main__``, tracebacks and exit codes.
+"""
 
 from __future__ import annotations
 
 import builtins
 import os
 import sys
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
 
 
-def run(program: list[str]) -> None:
+def run(program: list[str]) -> int:
     """Run ``["--", script, args…]``, ``["-m", module, args…]``, ``["-c", code, args…]``, or a prompt for ``[]``.
 
-    What the program raises, SystemExit included, passes through.
+    Gives the exit code; SystemExit and KeyboardInterrupt pass through.
     """
     if not program:
         return _prompt()
     kind, what, *arguments = program
-    if kind == "-m":
+    sys.argv = [what if kind == "--" else "-c" if kind == "-c" else "-m", *arguments]
+    main = _fresh_main()
+    try:
+        if kind == "-m":
+            import runpy
+
+            _set_first_path(os.getcwd())
+            runpy._run_module_as_main(what)  # what python -m calls
+        elif kind == "-c":
+            _set_first_path("")
+            exec(compile(what, "<string>", "exec", dont_inherit=True), main.__dict__)
+        else:
+            _run_script(what, main)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        sys.excepthook(type(error), error, _without_ours(error.__traceback__))
+        return 1
+    return 0
+
+
+def _run_script(script: str, main: ModuleType) -> None:
+    path = os.path.abspath(script)
+    if os.path.isdir(path) or _is_zip(path):
         import runpy
 
-        sys.argv = [what, *arguments]
-        _set_first_path("")
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    elif kind == "-c":
-        sys.argv = ["-c", *arguments]
-        _set_first_path("")
-        exec(compile(what, "<string>", "exec"), _fresh_main().__dict__)
-    else:
-        sys.argv = [what, *arguments]
-        _set_first_path(os.path.dirname(os.path.abspath(what)))
-        with open(what, "rb") as script:
-            code = compile(script.read(), what, "exec", dont_inherit=True)
-        main = _fresh_main()
-        main.__file__ = what
-        exec(code, main.__dict__)
+        # An application with a __main__ of its own: it stands first on sys.path itself.
+        _drop_first_path()
+        runpy.run_path(path, run_name="__main__")
+        return
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        print(f"{sys.executable}: can't open file {path!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
+        raise SystemExit(2) from None
+    _set_first_path(os.path.dirname(path))
+    main.__file__ = path
+    main.__loader__ = SourceFileLoader("__main__", path)
+    main.__cached__ = None
+    exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
+
+
+def _is_zip(path: str) -> bool:
+    import zipfile
+
+    return zipfile.is_zipfile(path)
+
+
+def _without_ours(traceback):
+    """The traceback from the program's first frame on; ours and runpy's stand before it."""
+    ours = {__file__, "<frozen runpy>"}
+    at = traceback
+    while at is not None and (at.tb_frame.f_code.co_filename in ours or at.tb_frame.f_code.co_filename.endswith("/runpy.py")):
+        at = at.tb_next
+    return at
 
 
 def _fresh_main() -> ModuleType:
@@ -45,21 +87,21 @@ def _fresh_main() -> ModuleType:
 
 
 def _set_first_path(directory: str) -> None:
-    """sys.path[0] is the script's directory, or '' for -m and -c; ``python -m intact`` put the current directory there."""
-    if getattr(sys.flags, "safe_path", False):
-        return
-    if _run_as_module() and sys.path:
-        sys.path[0] = directory
-    else:
+    _drop_first_path()
+    if not sys.flags.safe_path:
         sys.path.insert(0, directory)
 
 
-def _run_as_module() -> bool:
-    return getattr(sys.modules.get("__main__"), "__spec__", None) is not None
+def _drop_first_path() -> None:
+    """Take away what python put there for intact itself: the current directory for ``-m``, a console script's own."""
+    if not sys.flags.safe_path:
+        del sys.path[0]
 
 
-def _prompt() -> None:
+def _prompt() -> int:
     import code
+
+    import intact
 
     try:
         import readline  # noqa: F401  (line editing)
@@ -67,12 +109,6 @@ def _prompt() -> None:
         pass
     sys.argv = [""]
     _set_first_path("")
-    main = _fresh_main()
-    banner = f"Python {sys.version} on {sys.platform}\nmounted: {', '.join(m.root for m in _newest_first()) or 'nothing'}"
-    code.interact(banner=banner, local=main.__dict__, exitmsg="")
-
-
-def _newest_first():
-    from intact import mounts
-
-    return mounts()
+    roots = ", ".join(mount.root for mount in intact.mounts()) or "nothing"
+    code.interact(banner=f"Python {sys.version} on {sys.platform}\nmounted: {roots}", local=_fresh_main().__dict__, exitmsg="")
+    return 0

@@ -19,7 +19,7 @@ def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dic
     considered = [{"place": m.root, "verdict": _verdict(m, module)} for m in intact.mounts()]
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # a parent package may raise anything when it is imported
         considered.append({"place": "import", "verdict": f"{type(error).__name__}: {error}"})
         spec = None
     return {

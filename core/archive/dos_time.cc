@@ -1,0 +1,60 @@
+#include "core/archive/dos_time.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+namespace intact {
+namespace {
+
+constexpr std::uint32_t kHourShift = 11;
+// An archive with more distinct hours than this gets the offset of the nearest one for the rest.
+constexpr std::size_t kMostHours = 4096;
+
+std::tm fields(std::uint32_t time) {
+  std::tm when{};
+  when.tm_sec = static_cast<int>(time & 0x1F) * 2;
+  when.tm_min = static_cast<int>(time >> 5 & 0x3F);
+  when.tm_hour = static_cast<int>(time >> 11 & 0x1F);
+  when.tm_mday = static_cast<int>(time >> 16 & 0x1F);
+  when.tm_mon = static_cast<int>(time >> 21 & 0xF) - 1;
+  when.tm_year = static_cast<int>(time >> 25) + 80;
+  when.tm_isdst = -1;
+  return when;
+}
+
+// As if it were UTC; months and days out of range carry over, as in mktime.
+std::int64_t as_utc(std::uint32_t time) {
+  using namespace std::chrono;
+  const std::tm when = fields(time);
+  const int months = when.tm_year * 12 + when.tm_mon;
+  const auto first = sys_days(year(1900 + months / 12) / month(static_cast<unsigned>(months % 12) + 1) / 1);
+  const std::int64_t day = first.time_since_epoch().count() + when.tm_mday - 1;
+  return ((day * 24 + when.tm_hour) * 60 + when.tm_min) * 60 + when.tm_sec;
+}
+
+}  // namespace
+
+DosTimes::DosTimes(std::span<const Member> members) {
+  std::vector<std::uint32_t> hours;
+  for (const Member& member : members) {
+    const std::uint32_t hour = member.time >> kHourShift;
+    if (hours.empty() || hours.back() != hour) hours.push_back(hour);
+  }
+  std::sort(hours.begin(), hours.end());
+  hours.erase(std::unique(hours.begin(), hours.end()), hours.end());
+  const std::size_t step = hours.size() / kMostHours + 1;
+  for (std::size_t i = 0; i < hours.size(); i += step) {
+    const std::uint32_t time = hours[i] << kHourShift;
+    std::tm when = fields(time);
+    hours_.push_back({hours[i], as_utc(time) - std::mktime(&when)});
+  }
+}
+
+std::int64_t DosTimes::seconds(std::uint32_t time) const {
+  const auto after = std::upper_bound(hours_.begin(), hours_.end(), time >> kHourShift,
+                                      [](std::uint32_t hour, const Hour& known) { return hour < known.hour; });
+  return as_utc(time) - (after == hours_.begin() ? 0 : std::prev(after)->offset);
+}
+
+}  // namespace intact
