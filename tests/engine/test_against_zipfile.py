@@ -14,7 +14,9 @@ METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.
 
 COMPONENT = strategies.text("abäß日 .-_~%\\:+", min_size=1, max_size=8).filter(lambda text: text not in (".", ".."))
 NAME = strategies.lists(COMPONENT, min_size=1, max_size=4).map("/".join)
-CONTENT = strategies.one_of(strategies.binary(max_size=300), strategies.binary(min_size=1, max_size=4).map(lambda unit: unit * 5000))
+CONTENT = strategies.one_of(
+    strategies.binary(max_size=300), strategies.binary(min_size=1, max_size=4).map(lambda unit: unit * 5000)
+)
 MEMBER = strategies.fixed_dictionaries(
     {
         "name": NAME,
@@ -48,7 +50,9 @@ def build(members, comment, prefix):
     buffer = io.BytesIO()
     buffer.write(prefix)
     streamed = any(member["streamed"] for member in members)
-    with zipfile.ZipFile(Unseekable(buffer) if streamed else buffer, "a" if prefix and not streamed else "w") as archive:
+    with zipfile.ZipFile(
+        Unseekable(buffer) if streamed else buffer, "a" if prefix and not streamed else "w"
+    ) as archive:
         archive.comment = comment
         for member in members:
             info = zipfile.ZipInfo(member["name"] + ("/" if member["directory"] else ""), building.NOON)
@@ -69,7 +73,7 @@ def expected_of(data):
         for info in archive.infolist():
             if not info.is_dir():
                 found[info.filename] = archive.read(info)
-        directories = {name[: i] for name in archive.namelist() for i, character in enumerate(name) if character == "/"}
+        directories = {name[:i] for name in archive.namelist() for i, character in enumerate(name) if character == "/"}
     return {name: content for name, content in found.items() if name not in directories}
 
 
@@ -104,7 +108,10 @@ def test_archives_behind_another_file_are_read(names, prefix):
 
 SMALL = building.zip_bytes({"a.py": "n = 1\n" * 20, "d/b.txt": "hello hello hello", "empty": "", "dir": None})
 STORED = building.zip_bytes({"a.py": "n = 1\n" * 5, "d/b.txt": "hello"}, zipfile.ZIP_STORED)
-KNOWN = {id(SMALL): {"a.py": b"n = 1\n" * 20, "d/b.txt": b"hello hello hello", "empty": b""}, id(STORED): {"a.py": b"n = 1\n" * 5, "d/b.txt": b"hello"}}
+KNOWN = {
+    id(SMALL): {"a.py": b"n = 1\n" * 20, "d/b.txt": b"hello hello hello", "empty": b""},
+    id(STORED): {"a.py": b"n = 1\n" * 5, "d/b.txt": b"hello"},
+}
 
 
 def outcome(data):
@@ -151,7 +158,11 @@ def test_every_flip_of_a_byte_is_an_error_or_the_right_bytes(whole):
 
 def test_bytes_that_differ_are_never_those_of_the_crc():
     """The check above would pass on a reader that never fails."""
-    failures = [1 for _, data in flips(STORED) if (found := outcome(data)) is None or any(isinstance(c, Exception) for c in found.values())]
+    failures = [
+        1
+        for _, data in flips(STORED)
+        if (found := outcome(data)) is None or any(isinstance(c, Exception) for c in found.values())
+    ]
     assert len(failures) > len(STORED)
 
 

@@ -32,7 +32,9 @@ def test_bytecode_of_the_sources_time_and_size_is_used(mount, kind):
 
 
 @pytest.mark.parametrize("kind", ["path", "bytes", "directory"])
-@pytest.mark.parametrize("stale", [{"mtime": building.NOON_SECONDS - 10}, {"mtime": building.NOON_SECONDS + 10}, {"size": 1}])
+@pytest.mark.parametrize(
+    "stale", [{"mtime": building.NOON_SECONDS - 10}, {"mtime": building.NOON_SECONDS + 10}, {"size": 1}]
+)
 def test_bytecode_of_another_time_or_size_is_not_used(mount, kind, stale):
     assert which(mount, building.timestamp_pyc(PYC_SOURCE, **stale), kind) == "source"
 
@@ -123,14 +125,19 @@ def test_bytecode_of_the_optimization_level_is_used(tmp_path, flags, level):
     for other in ("", "1", "2"):
         tree[cached("mod.py", other)] = building.timestamp_pyc(f"which = 'level {other}'", size=len(SOURCE))
     archive = building.write_zip(tmp_path / "a.zip", tree)
-    program = "import sys, intact; intact.mount(sys.argv[1]); import mod; print(mod.which, mod.__cached__[len(sys.argv[1]):])"
+    program = (
+        "import sys, intact; intact.mount(sys.argv[1]); import mod; print(mod.which, mod.__cached__[len(sys.argv[1]):])"
+    )
     expected = f"level {level} /{cached('mod.py', level)}\n"
     assert building.output_of("-c", program, archive, flags=flags) == expected
 
 
 @pytest.mark.parametrize(("flags", "expected"), [((), "True doc"), (("-O",), "False doc"), (("-OO",), "False None")])
 def test_source_is_compiled_at_the_optimization_level(tmp_path, flags, expected):
-    archive = building.write_zip(tmp_path / "a.zip", {"mod.py": "'doc'\nran = False\ndef f():\n    global ran\n    ran = True\n    return True\nassert f()\n"})
+    archive = building.write_zip(
+        tmp_path / "a.zip",
+        {"mod.py": "'doc'\nran = False\ndef f():\n    global ran\n    ran = True\n    return True\nassert f()\n"},
+    )
     program = "import sys, intact; intact.mount(sys.argv[1]); import mod; print(mod.ran, mod.__doc__)"
     assert building.output_of("-c", program, archive, flags=flags) == f"{expected}\n"
 
@@ -147,7 +154,9 @@ def test_pycache_prefix_moves_cached_as_for_files(mount, tmp_path, monkeypatch):
 def test_nothing_is_written_for_a_source_that_was_compiled(tmp_path):
     """Neither beside the archive nor, as pycache_prefix would have it, elsewhere."""
     archive = building.write_zip(tmp_path / "a.zip", {"mod.py": SOURCE})
-    program = "import sys, intact; sys.dont_write_bytecode = False; intact.mount(sys.argv[1]); import mod; print(mod.which)"
+    program = (
+        "import sys, intact; sys.dont_write_bytecode = False; intact.mount(sys.argv[1]); import mod; print(mod.which)"
+    )
     assert building.output_of("-c", program, archive, flags=("-X", f"pycache_prefix={tmp_path}/prefix")) == "source\n"
     assert [path.name for path in tmp_path.rglob("*") if path.name.startswith(("a.", "mod."))] == ["a.zip"]
 

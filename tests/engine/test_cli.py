@@ -35,14 +35,33 @@ def archive(tmp_path):
     return building.write_zip(tmp_path / "app.zip", TREE)
 
 
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("ls",), ("ls", "--nonsense", "x"), ("stat",), ("verify",), ("why", "x"), ("why",), ("run", "--nonsense"), ("run", "--"), ("run", "-m"), ("run", "-c")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("ls",),
+        ("ls", "--nonsense", "x"),
+        ("stat",),
+        ("verify",),
+        ("why", "x"),
+        ("why",),
+        ("run", "--nonsense"),
+        ("run", "--"),
+        ("run", "-m"),
+        ("run", "-c"),
+    ],
+)
 def test_wrong_command_line_exits_with_2_and_says_why(arguments):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("ls", "--help"), ("stat", "--help"), ("verify", "--help"), ("why", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("run", "--help"), ("ls", "--help"), ("stat", "--help"), ("verify", "--help"), ("why", "--help")],
+)
 def test_help_is_given(arguments):
     assert "intact" in output(*arguments)
 
@@ -101,19 +120,34 @@ def test_ls_json_is_what_zipfile_says(archive):
     with zipfile.ZipFile(archive) as control:
         for info in control.infolist():
             row = rows.pop(info.filename)
-            assert (row["size"], row["packed_size"], row["crc"], row["offset"]) == (info.file_size, info.compress_size, info.CRC, info.header_offset)
-            assert (row["mode"], row["method"], row["mtime"], row["encrypted"]) == (0o100644, "deflate", building.NOON_SECONDS, False)
+            assert (row["size"], row["packed_size"], row["crc"], row["offset"]) == (
+                info.file_size,
+                info.compress_size,
+                info.CRC,
+                info.header_offset,
+            )
+            assert (row["mode"], row["method"], row["mtime"], row["encrypted"]) == (
+                0o100644,
+                "deflate",
+                building.NOON_SECONDS,
+                False,
+            )
     assert rows == {}
 
 
 def test_ls_of_a_directory_and_of_odd_names(tmp_path):
     building.write_files(tmp_path / "dist", {"größe.txt": "", "with space.txt": ""})
-    assert [line.split(None, 2)[-1] for line in output("ls", str(tmp_path / "dist")).splitlines()] == ["größe.txt", "with space.txt"]
+    assert [line.split(None, 2)[-1] for line in output("ls", str(tmp_path / "dist")).splitlines()] == [
+        "größe.txt",
+        "with space.txt",
+    ]
 
 
 def test_ls_into_a_closed_pipe_is_quiet(tmp_path):
     archive = building.write_zip(tmp_path / "big.zip", {f"member{n:05}": "" for n in range(20000)})
-    done = subprocess.run(f"{sys.executable} -m intact ls {archive} | head -1", shell=True, capture_output=True, text=True)
+    done = subprocess.run(
+        f"{sys.executable} -m intact ls {archive} | head -1", shell=True, capture_output=True, text=True
+    )
     assert done.stdout.endswith("member00000\n")
     assert done.stderr == ""
 
@@ -136,7 +170,10 @@ def test_stat_of_an_archive_sums_it_up(archive):
         infos = control.infolist()
     assert values["archive"] == archive
     assert (values["format"], values["files"]) == ("zip", len(TREE))
-    assert (values["size"], values["packed_size"]) == (sum(i.file_size for i in infos), sum(i.compress_size for i in infos))
+    assert (values["size"], values["packed_size"]) == (
+        sum(i.file_size for i in infos),
+        sum(i.compress_size for i in infos),
+    )
 
 
 def test_stat_of_a_member_is_what_zipfile_says(archive):
@@ -157,11 +194,16 @@ def test_stat_of_a_missing_member_is_exit_1(archive):
 
 def test_verify_of_a_good_archive(tmp_path):
     archive = building.write_zip(tmp_path / "good.zip", {**TREE, f"native{building.SUFFIX}": EXTENSION or b""})
-    assert output("verify", archive) == f"{archive}: {len(TREE) + 1} members, {1 if EXTENSION else 0} shared objects, all good\n"
+    assert (
+        output("verify", archive)
+        == f"{archive}: {len(TREE) + 1} members, {1 if EXTENSION else 0} shared objects, all good\n"
+    )
 
 
 def test_verify_names_every_broken_member(tmp_path):
-    data = bytearray(building.zip_bytes({"a.txt": "aaaaaaaa", "b.txt": "bbbbbbbb", "c.txt": "cccccccc"}, zipfile.ZIP_STORED))
+    data = bytearray(
+        building.zip_bytes({"a.txt": "aaaaaaaa", "b.txt": "bbbbbbbb", "c.txt": "cccccccc"}, zipfile.ZIP_STORED)
+    )
     data[data.index(b"aaaaaaaa")] ^= 1
     data[data.index(b"cccccccc")] ^= 1
     (tmp_path / "bad.zip").write_bytes(data)
@@ -179,7 +221,9 @@ def test_verify_names_every_broken_member(tmp_path):
 def test_verify_finds_a_broken_shared_object_whose_crc_is_right(tmp_path):
     broken = bytearray(EXTENSION)
     broken[32:40] = b"\xff" * 8  # where the program headers are
-    archive = building.write_zip(tmp_path / "bad.zip", {f"bad{building.SUFFIX}": bytes(broken), f"good{building.SUFFIX}": EXTENSION})
+    archive = building.write_zip(
+        tmp_path / "bad.zip", {f"bad{building.SUFFIX}": bytes(broken), f"good{building.SUFFIX}": EXTENSION}
+    )
     done = run("verify", archive)
     assert done.returncode == 1
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [f"bad{building.SUFFIX}", archive]
@@ -237,7 +281,9 @@ def test_why_of_a_namespace_package(tmp_path, archive):
 
 
 def test_why_of_a_package_that_fails_says_what_it_raised(tmp_path):
-    archive = building.write_zip(tmp_path / "a.zip", {"pkg/__init__.py": "raise RuntimeError('its own trouble')", "pkg/leaf.py": ""})
+    archive = building.write_zip(
+        tmp_path / "a.zip", {"pkg/__init__.py": "raise RuntimeError('its own trouble')", "pkg/leaf.py": ""}
+    )
     done = run("why", "pkg.leaf", "--in", archive)
     assert "its own trouble" in done.stdout
     assert done.returncode == 1

@@ -37,7 +37,12 @@ def in_threads(work, count=THREADS):
 
 
 def test_eight_threads_import_the_same_module_once(mount):
-    mount({"counted/__init__.py": "import counted.leaf, sys\nsys.times_run = getattr(sys, 'times_run', 0) + 1", "counted/leaf.py": "import time; time.sleep(0.01)"})
+    mount(
+        {
+            "counted/__init__.py": "import counted.leaf, sys\nsys.times_run = getattr(sys, 'times_run', 0) + 1",
+            "counted/leaf.py": "import time; time.sleep(0.01)",
+        }
+    )
     modules = in_threads(lambda number: importlib.import_module("counted.leaf"))
     assert len(set(map(id, modules))) == 1
     assert sys.times_run == 1
@@ -45,21 +50,32 @@ def test_eight_threads_import_the_same_module_once(mount):
 
 
 def test_eight_threads_import_different_modules(mount):
-    mount({"many/__init__.py": "", **{f"many/m{n}.py": f"from many import s{n % 3}\nn = {n}" for n in range(200)}, **{f"many/s{n}.py": "" for n in range(3)}})
+    mount(
+        {
+            "many/__init__.py": "",
+            **{f"many/m{n}.py": f"from many import s{n % 3}\nn = {n}" for n in range(200)},
+            **{f"many/s{n}.py": "" for n in range(3)},
+        }
+    )
     results = in_threads(lambda number: [importlib.import_module(f"many.m{n}").n for n in range(number, 200, THREADS)])
     assert [sorted(sum(results, []))] == [list(range(200))]
 
 
 def test_eight_threads_import_from_archives_of_their_own(mount):
     for number in range(THREADS):
-        mount({f"own{number}/__init__.py": "", f"own{number}/leaf.py": f"n = {number}"}, ["path", "bytes", "directory"][number % 3])
+        mount(
+            {f"own{number}/__init__.py": "", f"own{number}/leaf.py": f"n = {number}"},
+            ["path", "bytes", "directory"][number % 3],
+        )
     assert in_threads(lambda number: importlib.import_module(f"own{number}.leaf").n) == list(range(THREADS))
 
 
 @pytest.mark.skipif(not MULTI_PHASE, reason="this interpreter came without its test extensions")
 def test_eight_threads_import_the_same_extension(mount):
     mount({f"natives/m{number}/_testmultiphase{SUFFIX}": MULTI_PHASE for number in range(3)})
-    results = in_threads(lambda number: importlib.import_module(f"natives.m{number % 3}._testmultiphase").foo(number, 1))
+    results = in_threads(
+        lambda number: importlib.import_module(f"natives.m{number % 3}._testmultiphase").foo(number, 1)
+    )
     assert results == [number + 1 for number in range(THREADS)]
 
 
@@ -138,7 +154,10 @@ def test_child_forked_from_a_threaded_process_imports_and_mounts(tmp_path):
 
 @pytest.mark.skipif(not MULTI_PHASE, reason="this interpreter came without its test extensions")
 def test_child_imports_an_extension_after_fork(tmp_path):
-    archive = building.write_zip(tmp_path / "a.zip", {f"nat/_testmultiphase{SUFFIX}": MULTI_PHASE, f"nat/_testimportmultiple{SUFFIX}": SINGLE_PHASE})
+    archive = building.write_zip(
+        tmp_path / "a.zip",
+        {f"nat/_testmultiphase{SUFFIX}": MULTI_PHASE, f"nat/_testimportmultiple{SUFFIX}": SINGLE_PHASE},
+    )
     program = (
         "import os, sys, intact; intact.mount(sys.argv[1]); import nat._testmultiphase\n"
         "child = os.fork()\n"
@@ -181,7 +200,13 @@ def with_interpreters(program, archive, cwd=None):
 
 @pytest.fixture
 def archive(tmp_path):
-    tree = {"pkg/__init__.py": "", "pkg/leaf.py": "n = 5", "space/leaf.py": "n = 6", "pkg/data.txt": "data", f"nat/_testmultiphase{SUFFIX}": MULTI_PHASE or b""}
+    tree = {
+        "pkg/__init__.py": "",
+        "pkg/leaf.py": "n = 5",
+        "space/leaf.py": "n = 6",
+        "pkg/data.txt": "data",
+        f"nat/_testmultiphase{SUFFIX}": MULTI_PHASE or b"",
+    }
     return building.write_zip(tmp_path / "a.zip", tree)
 
 
@@ -201,7 +226,12 @@ def test_sub_interpreter_imports_from_what_the_main_one_mounted(archive, own_gil
         import pkg
         print(intact.stats()["modules_found"] > 0)
     """
-    assert with_interpreters(program, archive).split("\n") == [f"5 6 {archive}/pkg/__init__.py", "intact () data", "True", ""]
+    assert with_interpreters(program, archive).split("\n") == [
+        f"5 6 {archive}/pkg/__init__.py",
+        "intact () data",
+        "True",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("own_gil", [False, True])
@@ -288,7 +318,9 @@ def test_extension_that_cannot_share_a_process_is_refused_by_cpythons_rule(tmp_p
 
 def test_interpreter_waits_for_threads_that_import_and_ends_cleanly(tmp_path):
     """Not daemon threads: CPython itself crashes now and then when those import while it ends."""
-    archive = building.write_zip(tmp_path / "a.zip", {"many/__init__.py": "", **{f"many/m{n}.py": "" for n in range(300)}})
+    archive = building.write_zip(
+        tmp_path / "a.zip", {"many/__init__.py": "", **{f"many/m{n}.py": "" for n in range(300)}}
+    )
     program = (
         "import sys, threading, importlib, intact; intact.mount(sys.argv[1])\n"
         "def work():\n    for n in range(300): importlib.import_module(f'many.m{n}')\n"

@@ -84,7 +84,12 @@ def test_metadata_of_a_second_mount_under_the_same_root_is_found():
 def test_newest_mount_wins_where_distributions_clash(mount):
     """As its modules do: what is imported is what the version says."""
     for version in ("1.0", "2.0"):
-        mount({f"thing_some-{version}.dist-info/METADATA": METADATA.format(version), "thing_some.py": f"__version__ = {version!r}"})
+        mount(
+            {
+                f"thing_some-{version}.dist-info/METADATA": METADATA.format(version),
+                "thing_some.py": f"__version__ = {version!r}",
+            }
+        )
     assert importlib.metadata.version("thing-some") == importlib.import_module("thing_some").__version__ == "2.0"
 
 
@@ -168,7 +173,12 @@ def test_doctest_runs_a_modules_examples(mount):
 def test_unittest_discovers_in_an_archive(mount):
     import unittest
 
-    mounted = mount({"suite/__init__.py": "", "suite/test_it.py": "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n"})
+    mounted = mount(
+        {
+            "suite/__init__.py": "",
+            "suite/test_it.py": "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass\n",
+        }
+    )
     suite = unittest.defaultTestLoader.discover(f"{mounted.root}/suite", top_level_dir=mounted.root)
     assert suite.countTestCases() == 1
     assert unittest.TestResult() is not None and suite.run(unittest.TestResult()).wasSuccessful()
@@ -178,7 +188,9 @@ def test_logging_configuration_names_an_archives_class(mount):
     import logging.config
 
     mount({"handlers_of_mine.py": "import logging\nclass Mine(logging.NullHandler): pass\n"})
-    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "handlers": {"h": {"class": "handlers_of_mine.Mine"}}})
+    logging.config.dictConfig(
+        {"version": 1, "disable_existing_loggers": False, "handlers": {"h": {"class": "handlers_of_mine.Mine"}}}
+    )
     assert "handlers_of_mine" in sys.modules
 
 

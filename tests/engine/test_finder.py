@@ -119,7 +119,10 @@ def test_import_system_finds_what_it_finds_on_disk(trees, name):
     assert fields(found, mounted.root) == fields(expected, files)
 
 
-@pytest.mark.parametrize("name", ["pkg.inner", "pkg.deep", "pkg.deep.er", "both.only_in_package", "space.leaf", "space.under.leaf", "pkg.data"])
+@pytest.mark.parametrize(
+    "name",
+    ["pkg.inner", "pkg.deep", "pkg.deep.er", "both.only_in_package", "space.leaf", "space.under.leaf", "pkg.data"],
+)
 def test_submodules_are_found_as_on_disk(trees, name):
     mounted, files = trees
     found = importlib.util.find_spec(name)
@@ -127,7 +130,10 @@ def test_submodules_are_found_as_on_disk(trees, name):
     assert fields(found, mounted.root) == fields(expected, files)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("alone", "SourceFileLoader"), ("compiled", "SourcelessFileLoader"), ("native", "ExtensionFileLoader")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("alone", "SourceFileLoader"), ("compiled", "SourcelessFileLoader"), ("native", "ExtensionFileLoader")],
+)
 def test_loader_is_an_instance_of_the_one_file_finder_uses(mount, name, kind):
     mount(TREE)
     assert isinstance(importlib.util.find_spec(name).loader, getattr(importlib.machinery, kind))
@@ -153,8 +159,10 @@ def test_find_spec_on_a_path_hook_takes_its_argument_by_name(mount):
 ATTRIBUTES = ("__name__", "__file__", "__path__", "__package__", "__cached__", "__doc__")
 
 
-@pytest.mark.parametrize("name", ["alone", "compiled", "pkg", "pkg.inner", "pkg.deep.er", "pkg_pyc", "both", "日本.語", "grün"])
-def test_a_module_knows_of_itself_what_it_knows_when_loaded_from_disk(mount, tmp_path, name, apart):
+@pytest.mark.parametrize(
+    "name", ["alone", "compiled", "pkg", "pkg.inner", "pkg.deep.er", "pkg_pyc", "both", "日本.語", "grün"]
+)
+def test_a_module_knows_of_itself_what_it_knows_when_loaded_from_disk(mount, tmp_path, name):
     files = building.write_files(tmp_path / "control", TREE)
     mounted = mount(TREE)
 
@@ -162,9 +170,10 @@ def test_a_module_knows_of_itself_what_it_knows_when_loaded_from_disk(mount, tmp
         module = importlib.import_module(name)
         for imported in [m for m in sys.modules if m.partition(".")[0] == name.partition(".")[0]]:
             del sys.modules[imported]
-        return {
-            key: str(getattr(module, key, "absent")).replace(root, "ROOT") for key in ATTRIBUTES
-        } | {"loader": module.__loader__ is module.__spec__.loader, "here": str(getattr(module, "here", "")).replace(root, "ROOT")}
+        return {key: str(getattr(module, key, "absent")).replace(root, "ROOT") for key in ATTRIBUTES} | {
+            "loader": module.__loader__ is module.__spec__.loader,
+            "here": str(getattr(module, "here", "")).replace(root, "ROOT"),
+        }
 
     from_archive = known(mounted.root)
     mounted.unmount()
@@ -176,7 +185,9 @@ SEGMENTS = ["a", "b", "__init__"]
 ENDINGS = [".py", ".pyc", SUFFIX, ABI3, ".so", ".txt", "", ".other.py"]
 PATHS = strategies.lists(
     strategies.tuples(
-        strategies.lists(strategies.sampled_from(["a", "b"]), max_size=2), strategies.sampled_from(SEGMENTS), strategies.sampled_from(ENDINGS)
+        strategies.lists(strategies.sampled_from(["a", "b"]), max_size=2),
+        strategies.sampled_from(SEGMENTS),
+        strategies.sampled_from(ENDINGS),
     ).map(lambda parts: "/".join([*parts[0], parts[1] + parts[2]])),
     max_size=8,
     unique=True,

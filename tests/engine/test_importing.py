@@ -155,7 +155,13 @@ def test_package_may_extend_its_path(mount, spelling):
 
 def test_path_of_a_package_may_begin_on_disk(mount, tmp_path):
     disk = building.write_files(tmp_path / "disk", {"leaf.py": "which = 'disk'"})
-    mount({"pkg/__init__.py": f"__path__.insert(0, {disk!r})", "pkg/leaf.py": "which = 'archive'", "pkg/other.py": "which = 'archive'"})
+    mount(
+        {
+            "pkg/__init__.py": f"__path__.insert(0, {disk!r})",
+            "pkg/leaf.py": "which = 'archive'",
+            "pkg/other.py": "which = 'archive'",
+        }
+    )
     assert [importlib.import_module(f"pkg.{name}").which for name in ("leaf", "other")] == ["disk", "archive"]
 
 
@@ -205,12 +211,25 @@ def test_impossible_name_fails_as_without_us(mount, tmp_path, name):
 
 
 def test_circular_imports_between_modules_of_an_archive(mount):
-    mount({"pkg/__init__.py": "", "pkg/a.py": "from pkg import b\nn = 1", "pkg/b.py": "import pkg.a\ndef get(): return pkg.a.n"})
+    mount(
+        {
+            "pkg/__init__.py": "",
+            "pkg/a.py": "from pkg import b\nn = 1",
+            "pkg/b.py": "import pkg.a\ndef get(): return pkg.a.n",
+        }
+    )
     assert importlib.import_module("pkg.a").b.get() == 1
 
 
 def test_relative_imports_go_up(mount):
-    mount({"pkg/__init__.py": "n = 1", "pkg/x.py": "n = 2", "pkg/d/__init__.py": "", "pkg/d/e.py": "from .. import n, x\nfrom ..x import n as m"})
+    mount(
+        {
+            "pkg/__init__.py": "n = 1",
+            "pkg/x.py": "n = 2",
+            "pkg/d/__init__.py": "",
+            "pkg/d/e.py": "from .. import n, x\nfrom ..x import n as m",
+        }
+    )
     module = importlib.import_module("pkg.d.e")
     assert (module.n, module.x.n, module.m) == (1, 2, 2)
 

@@ -28,7 +28,12 @@ SOURCES = {
 @pytest.fixture(params=["path", "bytes", "directory"])
 def package(request, mount):
     return mount(
-        {"pkg/__init__.py": "", "pkg/mod.py": "def f():\n    return 'line two'\n", "pkg/data.bin": bytes(range(256)), "other.txt": "other"},
+        {
+            "pkg/__init__.py": "",
+            "pkg/mod.py": "def f():\n    return 'line two'\n",
+            "pkg/data.bin": bytes(range(256)),
+            "other.txt": "other",
+        },
         request.param,
     )
 
@@ -63,7 +68,9 @@ def test_get_code_names_the_member(package):
 
 def test_get_code_of_functions_names_the_member_when_bytecode_was_compiled_elsewhere(mount):
     source = "def f(): pass\n"
-    mounted = mount({"mod.py": source, building.cached("mod.py"): building.timestamp_pyc(source, path="/build/host/mod.py")})
+    mounted = mount(
+        {"mod.py": source, building.cached("mod.py"): building.timestamp_pyc(source, path="/build/host/mod.py")}
+    )
     assert importlib.import_module("mod").f.__code__.co_filename == f"{mounted.root}/mod.py"
 
 

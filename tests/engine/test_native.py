@@ -17,9 +17,15 @@ import pytest
 from building import SUFFIX
 
 MULTI_PHASE, SINGLE_PHASE = (building.stdlib_extension(name) for name in ("_testmultiphase", "_testimportmultiple"))
-pytestmark = pytest.mark.skipif(not MULTI_PHASE or not SINGLE_PHASE, reason="this interpreter came without its test extensions")
+pytestmark = pytest.mark.skipif(
+    not MULTI_PHASE or not SINGLE_PHASE, reason="this interpreter came without its test extensions"
+)
 
-TREE = {f"native/_testmultiphase{SUFFIX}": MULTI_PHASE, f"native/_testimportmultiple{SUFFIX}": SINGLE_PHASE, "native/__init__.py": ""}
+TREE = {
+    f"native/_testmultiphase{SUFFIX}": MULTI_PHASE,
+    f"native/_testimportmultiple{SUFFIX}": SINGLE_PHASE,
+    "native/__init__.py": "",
+}
 
 
 @pytest.fixture(params=["path", "stored", "bytes", "directory"])
@@ -71,7 +77,9 @@ def test_reload_of_an_extension(native):
 
 def test_shared_object_without_the_initialiser_is_cpythons_own_import_error(mount):
     mount({f"misnamed{SUFFIX}": MULTI_PHASE})
-    with pytest.raises(ImportError, match="dynamic module does not define module export function .PyInit_misnamed.") as caught:
+    with pytest.raises(
+        ImportError, match="dynamic module does not define module export function .PyInit_misnamed."
+    ) as caught:
         importlib.import_module("misnamed")
     assert caught.value.name == "misnamed"
 
@@ -114,7 +122,10 @@ def test_same_extension_from_two_archives_is_two_modules(mount):
     one = mount({f"one/_testmultiphase{SUFFIX}": MULTI_PHASE})
     two = mount({f"two/_testmultiphase{SUFFIX}": MULTI_PHASE})
     modules = [importlib.import_module(f"{name}._testmultiphase") for name in ("one", "two")]
-    assert [module.__file__ for module in modules] == [f"{one.root}/one/_testmultiphase{SUFFIX}", f"{two.root}/two/_testmultiphase{SUFFIX}"]
+    assert [module.__file__ for module in modules] == [
+        f"{one.root}/one/_testmultiphase{SUFFIX}",
+        f"{two.root}/two/_testmultiphase{SUFFIX}",
+    ]
     assert [module.foo(1, 1) for module in modules] == [2, 2]
 
 
@@ -122,7 +133,9 @@ def test_archive_of_another_content_under_the_same_name_gives_its_own_extension(
     """glibc remembers images by path; the second archive's must not be taken for the first's."""
     for name in ("_testmultiphase", "_testimportmultiple"):
         content = {"_testmultiphase": MULTI_PHASE, "_testimportmultiple": SINGLE_PHASE}[name]
-        with intact.mount(building.zip_bytes({f"swap/{name}{SUFFIX}": content, "swap/which.py": f"name = {name!r}"}), name="swapped"):
+        with intact.mount(
+            building.zip_bytes({f"swap/{name}{SUFFIX}": content, "swap/which.py": f"name = {name!r}"}), name="swapped"
+        ):
             assert importlib.import_module(f"swap.{name}").__name__ == f"swap.{name}"
             for module in [m for m in sys.modules if m.partition(".")[0] == "swap"]:
                 del sys.modules[module]
@@ -158,7 +171,9 @@ def test_trace_tells_of_an_extension(tmp_path):
     archive = building.write_zip(tmp_path / "a.zip", TREE)
     program = "import sys, intact; intact.mount(sys.argv[1]); import native._testmultiphase"
     lines = building.python("-c", program, archive, env={"INTACT_TRACE": "1"}).stderr.splitlines()
-    assert any(f"native._testmultiphase from {archive}/native/_testmultiphase{SUFFIX} (extension, " in line for line in lines)
+    assert any(
+        f"native._testmultiphase from {archive}/native/_testmultiphase{SUFFIX} (extension, " in line for line in lines
+    )
 
 
 REJECTED = Path(__file__).resolve().parents[1] / "rejected" / "elf"

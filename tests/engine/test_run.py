@@ -54,7 +54,9 @@ def same(place, ours, expected):
 
     def told(done):
         texts = (done.stdout, done.stderr)
-        return done.returncode, *(t.replace(str(place / "app.zip"), "ROOT").replace(str(place / "files"), "ROOT") for t in texts)
+        return done.returncode, *(
+            t.replace(str(place / "app.zip"), "ROOT").replace(str(place / "files"), "ROOT") for t in texts
+        )
 
     assert told(ours) == told(expected)
 
@@ -91,7 +93,9 @@ def test_module_of_the_standard_library_is_run(place):
 
 
 def test_command_is_run_as_python_runs_it(place):
-    code = "import sys, helper; print(sys.argv, __name__, repr(sys.path[0]), helper.greet('c'), '__file__' in globals())"
+    code = (
+        "import sys, helper; print(sys.argv, __name__, repr(sys.path[0]), helper.greet('c'), '__file__' in globals())"
+    )
     same(place, run(place, "-c", code, "x", "-m"), control(place, "-c", code, "x", "-m"))
 
 
@@ -162,7 +166,10 @@ def test_program_reads_stdin(place):
 
 
 def test_interrupted_program_ends_as_under_python(place):
-    name = script(place, "import signal, os\nprint(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\nos.kill(os.getpid(), signal.SIGINT)\n")
+    name = script(
+        place,
+        "import signal, os\nprint(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\nos.kill(os.getpid(), signal.SIGINT)\n",
+    )
     ours, expected = run(place, "--", name), control(place, name)
     assert (ours.returncode, ours.stdout) == (expected.returncode, expected.stdout) == (-signal.SIGINT, "True\n")
 
@@ -183,7 +190,10 @@ def test_prompt_goes_on_after_an_exception(place):
 def test_prompt_on_a_terminal(place):
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "intact", "run", "../app.zip"]
-    env = {k: v for k, v in os.environ.items() if not k.startswith("INTACT")} | {"TERM": "dumb", "PYTHON_BASIC_REPL": "1"}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("INTACT")} | {
+        "TERM": "dumb",
+        "PYTHON_BASIC_REPL": "1",
+    }
     child = subprocess.Popen(command, cwd=place / "work", stdin=slave, stdout=slave, stderr=slave, env=env)
     os.close(slave)
     os.write(master, b"import helper\nhelper.greet('terminal')\nexit()\n")
@@ -231,7 +241,11 @@ def test_trace_prints_each_module_from_where_and_how_long(place):
     pattern = r"intact: (\S+) from (\S+) \((source|bytecode|extension), \d+\.\d\d ms\)"
     lines = [re.fullmatch(pattern, line).groups() for line in done.stderr.splitlines()]
     root = place / "app.zip"
-    assert lines == [("app", f"{root}/app/__init__.py", "source"), ("app.core", f"{root}/app/core.py", "source"), ("helper", f"{root}/helper.py", "source")]
+    assert lines == [
+        ("app", f"{root}/app/__init__.py", "source"),
+        ("app.core", f"{root}/app/core.py", "source"),
+        ("helper", f"{root}/helper.py", "source"),
+    ]
 
 
 @pytest.mark.parametrize("value", ["", "0"])
@@ -241,7 +255,10 @@ def test_trace_is_off_unless_asked_for(place, value):
 
 def test_program_that_is_an_archive_itself(place):
     """python runs a directory or zip that has a __main__.py."""
-    building.write_zip(place / "work" / "prog.pyz", {"__main__.py": "import helper, beside, sys; print(helper.greet(beside.n), sys.argv)", "beside.py": "n = 4"})
+    building.write_zip(
+        place / "work" / "prog.pyz",
+        {"__main__.py": "import helper, beside, sys; print(helper.greet(beside.n), sys.argv)", "beside.py": "n = 4"},
+    )
     same(place, run(place, "--", "prog.pyz", "x"), control(place, "prog.pyz", "x"))
 
 
@@ -263,5 +280,14 @@ def test_safe_path_keeps_the_scripts_directory_out(place):
 
 
 def test_isolated_mode_works(place):
-    done = building.python("-m", "intact", "run", "../app.zip", "-c", "import helper; print(helper.greet(1))", cwd=place / "work", flags=("-I",))
+    done = building.python(
+        "-m",
+        "intact",
+        "run",
+        "../app.zip",
+        "-c",
+        "import helper; print(helper.greet(1))",
+        cwd=place / "work",
+        flags=("-I",),
+    )
     assert done.stdout == "hello 1\n"

@@ -18,7 +18,28 @@ MINOR = sys.version_info[1]
 SUPPORTED = {str(tag) for tag in get_supported()}
 MACHINE = os.uname().machine
 
-PYTHONS = ["py2", "py3", "py30", f"py3{MINOR}", f"py3{MINOR + 1}", f"py3{MINOR - 1}", "cp27", "cp2", "cp3", "cp31", "cp32", "cp36", f"cp3{MINOR - 1}", HERE, f"cp3{MINOR + 1}", "pp310", "ip27", "cp", "py", "xx3"]
+PYTHONS = [
+    "py2",
+    "py3",
+    "py30",
+    f"py3{MINOR}",
+    f"py3{MINOR + 1}",
+    f"py3{MINOR - 1}",
+    "cp27",
+    "cp2",
+    "cp3",
+    "cp31",
+    "cp32",
+    "cp36",
+    f"cp3{MINOR - 1}",
+    HERE,
+    f"cp3{MINOR + 1}",
+    "pp310",
+    "ip27",
+    "cp",
+    "py",
+    "xx3",
+]
 ABIS = ["none", "abi3", HERE, f"{HERE}t", f"{HERE}d", "cp36m", f"cp3{MINOR - 1}", f"cp3{MINOR + 1}"]
 PLATFORMS = [
     "any", f"linux_{MACHINE}", f"manylinux1_{MACHINE}", f"manylinux2010_{MACHINE}", f"manylinux2014_{MACHINE}", f"manylinux_2_5_{MACHINE}",
@@ -82,7 +103,10 @@ WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {}\n"
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_wheel_under_another_name_is_asked_for_its_metadata(tmp_path, line_end):
-    tree = {"refused_module.py": "", "thing-1.0.dist-info/WHEEL": WHEEL.format("cp38-cp38-win_amd64").replace("\n", line_end)}
+    tree = {
+        "refused_module.py": "",
+        "thing-1.0.dist-info/WHEEL": WHEEL.format("cp38-cp38-win_amd64").replace("\n", line_end),
+    }
     assert "cp38-cp38-win_amd64" in str(refused(tmp_path, "renamed.zip", tree))
 
 

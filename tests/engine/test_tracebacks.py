@@ -40,7 +40,19 @@ user()
 """
 
 
-FAILING = ["raises", "syntax", "syntax_importer", "null", "undecodable", "missing", "from_missing", "indent", "chained", "group", "exits"]
+FAILING = [
+    "raises",
+    "syntax",
+    "syntax_importer",
+    "null",
+    "undecodable",
+    "missing",
+    "from_missing",
+    "indent",
+    "chained",
+    "group",
+    "exits",
+]
 
 
 @pytest.mark.parametrize("name", FAILING)
@@ -73,7 +85,12 @@ def test_syntax_error_says_where(mount, tmp_path, name):
     mounted.unmount()
     sys.path.insert(0, building.write_files(tmp_path / "disk", TREE))
     expected = place()
-    assert (ours.lineno, ours.offset, ours.text, ours.msg) == (expected.lineno, expected.offset, expected.text, expected.msg)
+    assert (ours.lineno, ours.offset, ours.text, ours.msg) == (
+        expected.lineno,
+        expected.offset,
+        expected.text,
+        expected.msg,
+    )
 
 
 def test_traceback_shows_lines_of_a_function_called_after_unmounting(mount):
@@ -94,7 +111,9 @@ def test_traceback_printed_by_the_interpreter_shows_lines_where_file_functions_a
 def test_warnings_show_the_line(tmp_path):
     archive = building.write_zip(tmp_path / "tree.zip", {"warns.py": "import warnings\nwarnings.warn('careful')\n"})
     done = building.python("-c", PROGRAM, archive, "warns")
-    assert re.fullmatch(rf"{re.escape(archive)}/warns.py:2: UserWarning: careful\n  warnings.warn\('careful'\)\n", done.stderr)
+    assert re.fullmatch(
+        rf"{re.escape(archive)}/warns.py:2: UserWarning: careful\n  warnings.warn\('careful'\)\n", done.stderr
+    )
 
 
 def test_debugger_lists_source(tmp_path):
@@ -105,6 +124,8 @@ def test_debugger_lists_source(tmp_path):
 
 
 def test_faulthandler_names_the_member(tmp_path):
-    archive = building.write_zip(tmp_path / "tree.zip", {"dumps.py": "import faulthandler\nfaulthandler.dump_traceback()\n"})
+    archive = building.write_zip(
+        tmp_path / "tree.zip", {"dumps.py": "import faulthandler\nfaulthandler.dump_traceback()\n"}
+    )
     done = building.python("-c", PROGRAM, archive, "dumps")
     assert f'File "{archive}/dumps.py", line 2 in <module>' in done.stderr
