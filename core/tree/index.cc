@@ -1,8 +1,7 @@
-// Building the two tables in one pass over the members, and looking things up in them.
+// Building the tables in one pass over the members, and looking things up in them.
 //
-// Members come grouped by directory in every archive a tool writes, so the directory of the previous member is
-// remembered and a whole directory costs one look-up. Both tables use open addressing with linear probing and keep
-// 32 bits of the hash beside the number, so that a miss touches no string.
+// Tables use open addressing with linear probing, are at most half full, and keep 32 bits of the hash beside the number, so
+// that a miss touches no string.
 //
 // Names that clash: the last member of a name wins, as in zipfile. A name that is both a file and the directory of
 // other members is a directory.
@@ -12,15 +11,14 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 namespace intact {
 namespace {
 
-constexpr std::size_t kBatch = 32;
-constexpr std::string_view kInit = "/__init__";
+constexpr std::string_view kInit = "__init__";
 constexpr std::string_view kPycache = "__pycache__";
 
 std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
@@ -66,31 +64,25 @@ bool reachable(std::string_view path) {
          (path.size() < 4096 && std::count(path.begin(), path.end(), '/') < static_cast<std::ptrdiff_t>(kMaxDepth));
 }
 
-// Whether the file at `path` is the module, or the __init__ of the package, whose path without suffix is `stem`.
-bool is_module_at(std::string_view path, std::string_view stem) {
-  if (path.size() <= stem.size() || !path.starts_with(stem)) return false;
-  const std::string_view rest = path.substr(stem.size());
-  return rest.front() == '.' || (rest.starts_with(kInit) && rest.size() > kInit.size() && rest[kInit.size()] == '.');
-}
-
-// The slot that holds `matches`, or the empty one where it would go.
-template <typename Slots, typename Matches>
-auto* probe(Slots& slots, std::uint32_t hash, Matches matches) {
-  const std::size_t mask = slots.size() - 1;
-  for (std::size_t i = hash & mask;; i = (i + 1) & mask) {
-    auto& slot = slots[i];
-    if (slot.node == kNone || (slot.hash == hash && matches(slot))) return &slot;
+// The slot that `matches` among those of the same hash, or the empty one where it would go.
+template <typename Slot, typename Matches>
+Slot* first_fit(Slot* slots, std::size_t capacity, std::uint64_t hash, Matches matches) {
+  for (std::size_t i = hash & (capacity - 1);; i = (i + 1) & (capacity - 1)) {
+    if (slots[i].node == kNone || (slots[i].hash == static_cast<std::uint32_t>(hash) && matches(slots[i]))) return &slots[i];
   }
 }
 
-template <typename Slots>
-void grow(Slots& slots, std::size_t capacity) {
-  Slots old(capacity);
-  old.swap(slots);
-  for (const auto& slot : old) {
-    if (slot.node != kNone) *probe(slots, slot.hash, [](const auto&) { return false; }) = slot;
-  }
+template <typename Slot>
+void put(Slot* slots, std::size_t capacity, std::uint64_t hash, std::uint32_t node) {
+  *first_fit(slots, capacity, hash, [](const Slot&) { return false; }) = {static_cast<std::uint32_t>(hash), node};
 }
+
+// How a path divides: the length of its directory with the '/', 0 at the top.
+std::size_t base_of(std::string_view path) { return path.rfind('/') + 1; }  // npos + 1 is 0
+
+std::string_view directory_part(std::string_view path, std::size_t base) { return path.substr(0, base == 0 ? 0 : base - 1); }
+
+std::string_view stem_of(std::string_view name) { return name.substr(0, name.find('.')); }
 
 }  // namespace
 
@@ -104,92 +96,138 @@ std::uint64_t hash_bytes(std::string_view bytes) {
 
 Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, const ImportRules& rules)
     : suffixes_(rules.extension_suffixes) {
-  const std::span<const Member> members = archive.members();
-  const std::size_t capacity = std::bit_ceil(members.size() * 2 + 16);
-  nodes_.reserve(members.size() + members.size() / 8 + 8);
-  node_slots_.resize(capacity);
-  module_slots_.resize(capacity);
+  const std::size_t count = archive.members().size();
+  nodes_.reserve(count + count / 8 + 8);
+  slots_.reserve(count * 5);
+  directory_slots_.resize(64);
   nodes_.push_back({.path = {}, .directory = true});
-  *node_slot({}, hash_bytes({})) = {static_cast<std::uint32_t>(hash_bytes({})), 0};
-  std::array<Entry, kBatch> batch;
-  for (std::size_t start = 0; start < members.size(); start += kBatch) {
-    const std::size_t end = std::min(start + kBatch, members.size());
-    for (std::size_t i = start; i < end; ++i) batch[i - start] = look_ahead(without_prefix(members[i].path, prefixes));
-    for (std::size_t i = start; i < end; ++i) {
-      if (reachable(batch[i - start].path)) add_member(batch[i - start], static_cast<std::uint32_t>(i), members[i].directory);
-    }
-  }
+  directories_.push_back({});
+  for (std::size_t i = 0; i < count;) i = add_run(archive.members(), prefixes, i);
   file_count_ = static_cast<std::size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return !node.directory; }));
 }
 
-// Nearly every insertion misses the processor's caches; hashing a batch ahead lets the misses overlap.
-Index::Entry Index::look_ahead(std::string_view path) const {
-  Entry entry{.path = path, .hash = hash_bytes(path), .stem = {}, .stem_hash = 0};
-  __builtin_prefetch(&node_slots_[entry.hash & (node_slots_.size() - 1)], 1);
-  const std::size_t dot = path.find('.', path.rfind('/') + 1);  // npos + 1 is 0
-  if (dot != path.npos && suffix_rank(path.substr(dot)) != kNoModule) {
-    entry.stem = path.substr(0, dot);
-    entry.stem_hash = hash_bytes(entry.stem);
-    __builtin_prefetch(&module_slots_[entry.stem_hash & (module_slots_.size() - 1)], 1);
+// Adds members from `first` on that lie in the same directory; gives the number of the next one.
+std::size_t Index::add_run(std::span<const Member> members, const std::vector<std::string>& prefixes, std::size_t first) {
+  const std::string_view whole = members[first].path;
+  const std::string_view path = without_prefix(whole, prefixes);
+  if (members[first].directory) {
+    if (reachable(path)) nodes_[directories_[directory_of(path)].node].member = static_cast<std::uint32_t>(first);
+    return first + 1;
   }
-  return entry;
+  const std::size_t base = base_of(path), stripped = whole.size() - path.size();
+  const std::string_view beginning = whole.substr(0, stripped + base);
+  const auto belongs = [&](const Member& member) {
+    return !member.directory && member.path.starts_with(beginning) && member.path.find('/', beginning.size()) == std::string_view::npos;
+  };
+  std::size_t end = first + 1;
+  while (end < members.size() && belongs(members[end])) ++end;
+  if (!reachable(path.substr(0, base))) return end;
+  const std::uint32_t directory = directory_of(directory_part(path, base));
+  reserve(directory, 2 * (end - first));
+  for (std::size_t i = first; i < end; ++i) {
+    const std::string_view member = members[i].path.substr(stripped);
+    if (reachable(member)) add_file(directory, member, base, static_cast<std::uint32_t>(i));
+  }
+  return end;
 }
 
-void Index::add_member(const Entry& entry, std::uint32_t member, bool directory) {
-  if (directory) {
-    nodes_[directory_of(entry.path)].member = member;
-    return;
-  }
-  const std::uint32_t number = insert_node(entry.path, entry.hash, member, false);
-  if (nodes_[number].directory) return;
-  if (!entry.stem.empty()) put_module(entry.stem, entry.stem_hash, number);
-  if (entry.stem.ends_with(kInit)) {
-    const std::string_view package = entry.stem.substr(0, entry.stem.size() - kInit.size());
-    put_module(package, hash_bytes(package), number);
-  }
-  if (const auto name = nodes_[number].name(); name.find(".so") != name.npos) shared_objects_.push_back(number);
+void Index::add_file(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member) {
+  const std::uint32_t node = insert_node(directory, path, base, member);
+  if (nodes_[node].directory) return;
+  const std::string_view name = path.substr(base);
+  const std::size_t dot = name.find('.');
+  const std::size_t rank = dot == name.npos ? kNoModule : suffix_rank(name.substr(dot));
+  if (rank != kNoModule) insert_stem(directory, name.substr(0, dot), rank, node);
+  const bool shared_object = rank < suffixes_.size() || (rank == kNoModule && dot != name.npos && name.find(".so", dot) != name.npos);
+  if (shared_object) shared_objects_.push_back(node);
 }
 
-// The node of a directory, made with its parents where it is missing.
+// The directory at `path`, made with its parents where it is missing.
 std::uint32_t Index::directory_of(std::string_view path) {
-  if (path == last_directory_) return last_directory_node_;
-  std::uint32_t number = 0;
-  if (!path.empty()) {
-    const std::uint64_t hash = hash_bytes(path);
-    Slot* slot = node_slot(path, hash);
-    number = slot->node != kNone ? slot->node : insert_node(path, hash, kNone, true);
-    if (Node& node = nodes_[number]; !node.directory) {  // a file of the same name: the directory wins
-      node.directory = true;
-      node.member = kNone;
-    }
-    if (nodes_[number].name() == kPycache) has_bytecode_cache_ = true;
+  if (const std::uint32_t known = find_directory(path); known != kNone) return known;
+  const std::size_t base = base_of(path);
+  const std::uint32_t parent = directory_of(directory_part(path, base));
+  reserve(parent, 1);
+  const std::uint32_t node = insert_node(parent, path, base, kNone);
+  nodes_[node].directory = true;  // also where there is a file of the same name: the directory wins
+  nodes_[node].member = kNone;
+  if (path.substr(base) == kPycache) has_bytecode_cache_ = true;
+  directories_.push_back({.node = node});
+  if (directories_.size() * 2 > directory_slots_.size()) {
+    directory_slots_.assign(directory_slots_.size() * 2, Slot());
+    for (std::uint32_t i = 1; i < directories_.size(); ++i) put_directory(i);
+  } else {
+    put_directory(static_cast<std::uint32_t>(directories_.size() - 1));
   }
-  last_directory_ = path;
-  return last_directory_node_ = number;
+  return static_cast<std::uint32_t>(directories_.size() - 1);
 }
 
-std::uint32_t Index::insert_node(std::string_view path, std::uint64_t hash, std::uint32_t member, bool directory) {
-  const std::size_t slash = path.rfind('/');
-  const std::uint32_t parent = slash == path.npos ? 0 : directory_of(path.substr(0, slash));
-  if ((nodes_.size() + 1) * 2 > node_slots_.size()) grow(node_slots_, node_slots_.size() * 2);
-  Slot* slot = node_slot(path, hash);
+void Index::put_directory(std::uint32_t number) {
+  put(directory_slots_.data(), directory_slots_.size(), hash_bytes(nodes_[directories_[number].node].path), number);
+}
+
+// The node of a name in a directory, made if it is missing. A file that is there already is the later member from now on.
+std::uint32_t Index::insert_node(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member) {
+  const std::uint64_t hash = hash_bytes(path.substr(base));
+  Slot* slot = probe(directory, path.substr(base), hash, 0);
   if (slot->node != kNone) {
     if (!nodes_[slot->node].directory) nodes_[slot->node].member = member;
     return slot->node;
   }
   const auto number = static_cast<std::uint32_t>(nodes_.size());
   *slot = {static_cast<std::uint32_t>(hash), number};
-  nodes_.push_back({.path = path, .member = member, .next_sibling = nodes_[parent].first_child, .directory = directory});
-  nodes_[parent].first_child = number;
+  ++directories_[directory].used;
+  const std::uint32_t sibling = std::exchange(nodes_[directories_[directory].node].first_child, number);
+  nodes_.push_back({.path = path, .member = member, .next_sibling = sibling});
   return number;
 }
 
-Index::Slot* Index::node_slot(std::string_view path, std::uint64_t hash) {
-  return probe(node_slots_, static_cast<std::uint32_t>(hash), [&](const Slot& slot) { return nodes_[slot.node].path == path; });
+void Index::insert_stem(std::uint32_t directory, std::string_view stem, std::size_t rank, std::uint32_t node) {
+  const auto better = [&](std::uint32_t other) { return nodes_[other].directory || rank < rank_of(other); };
+  const std::uint64_t hash = hash_bytes(stem);
+  Slot* slot = probe(directory, stem, hash, kStemKey);
+  if (slot->node == kNone) {
+    *slot = {static_cast<std::uint32_t>(hash), node | kStemKey};
+    ++directories_[directory].used;
+  } else if (better(slot->node & ~kStemKey)) {
+    slot->node = node | kStemKey;
+  }
+  if (stem == kInit && directory != 0) {
+    std::uint32_t& init = nodes_[directories_[directory].node].init;
+    if (init == kNone || better(init)) init = node;
+  }
 }
 
-Index::Slot* Index::module_slot(std::string_view stem, std::uint64_t hash) {
-  return probe(module_slots_, static_cast<std::uint32_t>(hash), [&](const Slot& slot) { return is_module_at(nodes_[slot.node].path, stem); });
+// Makes room for `more` keys in a directory's table, which moves to the end of slots_ if it has to grow.
+void Index::reserve(std::uint32_t directory, std::size_t more) {
+  Directory& table = directories_[directory];
+  const std::size_t wanted = (table.used + more) * 2;
+  if (wanted <= table.capacity) return;
+  const Directory old = table;
+  table.capacity = static_cast<std::uint32_t>(std::bit_ceil(wanted));
+  table.start = static_cast<std::uint32_t>(slots_.size());
+  slots_.resize(slots_.size() + table.capacity);
+  for (std::uint32_t i = 0; i < old.capacity; ++i) {
+    const Slot slot = slots_[old.start + i];
+    if (slot.node != kNone) put(slots_.data() + table.start, table.capacity, slot.hash, slot.node);
+  }
+}
+
+std::uint32_t Index::find_directory(std::string_view path) const {
+  if (path.empty()) return 0;
+  return first_fit(directory_slots_.data(), directory_slots_.size(), hash_bytes(path), [&](const Slot& slot) {
+           return nodes_[directories_[slot.node].node].path == path;
+         })->node;
+}
+
+// The slot of a name (kind 0) or a stem (kStemKey) in a directory's table, or the empty one where it would go.
+Index::Slot* Index::probe(std::uint32_t directory, std::string_view key, std::uint64_t hash, std::uint32_t kind) const {
+  const Directory& table = directories_[directory];
+  return first_fit(slots_.data() + table.start, table.capacity, hash, [&](const Slot& slot) {
+    if ((slot.node & kStemKey) != kind) return false;
+    const std::string_view name = nodes_[slot.node & ~kStemKey].name();
+    return kind == 0 ? name == key : stem_of(name) == key;
+  });
 }
 
 // Suffixes in the order in which CPython's FileFinder tries them: extensions, source, bytecode.
@@ -200,45 +238,44 @@ std::size_t Index::suffix_rank(std::string_view suffix) const {
   return at == suffixes_.end() ? kNoModule : static_cast<std::size_t>(at - suffixes_.begin());
 }
 
-// The lowest rank of a stem wins: a package comes before a module.
-std::size_t Index::rank_of(std::string_view path, std::string_view stem) const {
-  const std::string_view rest = path.substr(stem.size());
-  return rest.front() == '/' ? suffix_rank(rest.substr(kInit.size())) : suffix_rank(rest) + suffixes_.size() + 2;
+std::size_t Index::rank_of(std::uint32_t node) const {
+  const std::string_view name = nodes_[node].name();
+  return suffix_rank(name.substr(stem_of(name).size()));
 }
 
-void Index::put_module(std::string_view stem, std::uint64_t hash, std::uint32_t node) {
-  if ((module_count_ + 1) * 2 > module_slots_.size()) grow(module_slots_, module_slots_.size() * 2);
-  Slot* slot = module_slot(stem, hash);
-  if (slot->node == kNone) {
-    ++module_count_;
-  } else if (const Node& other = nodes_[slot->node]; !other.directory && rank_of(other.path, stem) <= rank_of(nodes_[node].path, stem)) {
-    return;
-  }
-  *slot = {static_cast<std::uint32_t>(hash), node};
-}
-
-// Looking up changes nothing; the functions that give a slot also serve building.
 std::optional<std::uint32_t> Index::find(std::string_view path) const {
-  const std::uint32_t node = const_cast<Index*>(this)->node_slot(path, hash_bytes(path))->node;
+  if (path.empty()) return 0;
+  const std::size_t base = base_of(path);
+  const std::uint32_t directory = find_directory(directory_part(path, base));
+  if (directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
+  const std::uint32_t node = probe(directory, path.substr(base), hash_bytes(path.substr(base)), 0)->node;
   if (node == kNone) return std::nullopt;
   return node;
 }
 
 std::optional<Module> Index::find_module(std::string_view stem) const {
-  const std::uint32_t number = const_cast<Index*>(this)->module_slot(stem, hash_bytes(stem))->node;
-  if (number == kNone) {
-    const auto directory = find(stem);
-    if (!directory || !nodes_[*directory].directory) return std::nullopt;
-    return Module{.stem = nodes_[*directory].path, .node = *directory};
+  const std::size_t base = base_of(stem);
+  const std::uint32_t directory = find_directory(directory_part(stem, base));
+  if (stem.empty() || directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
+  const std::string_view name = stem.substr(base);
+  const std::uint64_t hash = hash_bytes(name);
+  const std::uint32_t named = probe(directory, name, hash, 0)->node;
+  const bool is_directory = named != kNone && nodes_[named].directory;
+  std::uint32_t chosen = is_directory ? nodes_[named].init : kNone;
+  const bool package = chosen != kNone && !nodes_[chosen].directory;
+  if (!package) {
+    const std::uint32_t beside = probe(directory, name, hash, kStemKey)->node;
+    chosen = beside == kNone ? kNone : beside & ~kStemKey;
   }
-  const Node& node = nodes_[number];
-  if (node.directory) return std::nullopt;  // "x.py" that is the directory of other members
-  const std::size_t kinds = suffixes_.size() + 2;
-  const std::size_t rank = rank_of(node.path, stem);
-  Module module{.stem = node.path.substr(0, stem.size()), .node = number, .package = rank < kinds};
-  module.kind = rank % kinds < suffixes_.size()    ? ModuleKind::kExtension
-                : rank % kinds == suffixes_.size() ? ModuleKind::kSource
-                                                   : ModuleKind::kBytecode;
+  if (chosen == kNone || nodes_[chosen].directory) {  // "x.py" may be the directory of other members
+    if (!is_directory) return std::nullopt;
+    return Module{.stem = nodes_[named].path, .node = named};
+  }
+  const std::size_t rank = rank_of(chosen);
+  Module module{.stem = nodes_[chosen].path.substr(0, stem.size()), .node = chosen, .package = package};
+  module.kind = rank < suffixes_.size()    ? ModuleKind::kExtension
+                : rank == suffixes_.size() ? ModuleKind::kSource
+                                           : ModuleKind::kBytecode;
   return module;
 }
 

@@ -1,12 +1,14 @@
 // Index: what one archive holds, by path and by module name. Built once, when the archive is mounted.
 //
-// Two hash tables over the members, both keyed by views into the archive's own names, so that building
-// them costs one pass and no string is copied:
+// Building makes one pass over the members and copies no string: everything is keyed by views into the archive's own names.
+// Directories stand in one hash table by their path; each has a small table of its own with two kinds of keys:
 //
-//   nodes    path -> file or directory; directories that the archive only implies are made up
-//   modules  path without suffix ("numpy/linalg" for numpy/linalg/__init__.py, "numpy/version" for
-//            numpy/version.py) -> the member CPython's path finder would choose there. Finding a module is
-//            one look-up and probes nothing.
+//   names  "version.py" -> file or directory; directories that the archive only implies are made up
+//   stems  "version" -> the member CPython's path finder would choose for that module. A package's __init__ is known to
+//          its directory. Finding a module is one look-up and probes nothing.
+//
+// Tables of their own because members come grouped by directory in every archive a tool writes: what is being filled
+// stays in the processor's nearest cache, and an archive of 100,000 members is indexed in a few milliseconds.
 //
 // A prefix is a directory of the archive whose content counts as the root, as a wheel's .data/purelib does.
 //
@@ -38,6 +40,7 @@ struct Node {
   std::uint32_t member = kNone;  // kNone for a directory that no member names
   std::uint32_t first_child = kNone;
   std::uint32_t next_sibling = kNone;
+  std::uint32_t init = kNone;    // of a directory: the __init__ that makes it a regular package
   bool directory = false;
 
   std::string_view name() const { return path.substr(path.rfind('/') + 1); }
@@ -77,42 +80,46 @@ class Index {
   const std::vector<std::uint32_t>& shared_objects() const { return shared_objects_; }
 
  private:
-  // Of both tables; an empty slot has no node.
+  // An empty slot has no node. kStemKey in `node` tells a stem's key from a name's.
   struct Slot {
     std::uint32_t hash = 0;
     std::uint32_t node = kNone;
   };
   using Slots = std::vector<Slot, LargeAllocator<Slot>>;
-
-  // A member whose hashes are known.
-  struct Entry {
-    std::string_view path;
-    std::uint64_t hash = 0;
-    std::string_view stem;  // empty for what is no module
-    std::uint64_t stem_hash = 0;
-  };
+  static constexpr std::uint32_t kStemKey = std::uint32_t{1} << 31;
   static constexpr std::size_t kNoModule = SIZE_MAX / 2;
 
-  Entry look_ahead(std::string_view path) const;
-  void add_member(const Entry& entry, std::uint32_t member, bool directory);
+  // A directory's table: `capacity` slots, a power of two, from `start` in slots_.
+  struct Directory {
+    std::uint32_t node = 0;
+    std::uint32_t start = 0;
+    std::uint32_t capacity = 0;
+    std::uint32_t used = 0;
+  };
+
+  // Building.
+  std::size_t add_run(std::span<const Member> members, const std::vector<std::string>& prefixes, std::size_t first);
+  void add_file(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member);
   std::uint32_t directory_of(std::string_view path);
-  std::uint32_t insert_node(std::string_view path, std::uint64_t hash, std::uint32_t member, bool directory);
-  Slot* node_slot(std::string_view path, std::uint64_t hash);
-  Slot* module_slot(std::string_view stem, std::uint64_t hash);
+  std::uint32_t insert_node(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member);
+  void insert_stem(std::uint32_t directory, std::string_view stem, std::size_t rank, std::uint32_t node);
+  void put_directory(std::uint32_t number);
+  void reserve(std::uint32_t directory, std::size_t more);
+
+  // Both.
+  std::uint32_t find_directory(std::string_view path) const;
+  Slot* probe(std::uint32_t directory, std::string_view key, std::uint64_t hash, std::uint32_t kind) const;
   std::size_t suffix_rank(std::string_view suffix) const;
-  void put_module(std::string_view stem, std::uint64_t hash, std::uint32_t node);
-  std::size_t rank_of(std::string_view path, std::string_view stem) const;
+  std::size_t rank_of(std::uint32_t node) const;
 
   std::vector<Node, LargeAllocator<Node>> nodes_;
-  Slots node_slots_;    // open addressing, a power of two
-  Slots module_slots_;  // the same
-  std::size_t module_count_ = 0;
+  std::vector<Directory> directories_;
+  mutable Slots slots_;        // every directory's table; looking up changes nothing
+  mutable Slots directory_slots_;  // path -> number in directories_, a power of two
   std::vector<std::uint32_t> shared_objects_;
   std::vector<std::string> suffixes_;
   std::size_t file_count_ = 0;
   bool has_bytecode_cache_ = false;
-  std::string_view last_directory_;  // while building: members come grouped
-  std::uint32_t last_directory_node_ = 0;
 };
 
 }  // namespace intact
