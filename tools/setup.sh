@@ -26,7 +26,7 @@ fi
 missing=()
 for package in "${wanted[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
-  [ "$status" = installed ] || missing+=("$package")
+  [[ $status == installed* ]] || missing+=("$package")  # once for each architecture it is there for
 done
 if [ ${#missing[@]} -eq 0 ]; then
   exit 0
