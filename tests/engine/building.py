@@ -95,7 +95,7 @@ def python(*arguments, cwd=None, stdin="", env=None, flags=()):
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 

@@ -113,12 +113,11 @@ def test_reading_members_in_eight_threads(mount):
 
 
 FORK = """
-    import os, sys, threading, intact
+    import importlib, os, signal, sys, threading, intact  # all of it: CPython's module locks do not survive a fork
     intact.mount(sys.argv[1])
     import first
     stop = threading.Event()
     def churn():
-        import importlib
         while not stop.is_set():
             m = intact.mount(data, name='churn')
             open('/intact/churn/first.py').read()
@@ -130,8 +129,7 @@ FORK = """
     for n in range(20):
         child = os.fork()
         if child == 0:
-            import importlib, signal
-            signal.alarm(10)
+            signal.alarm(40)
             importlib.import_module(f'pkg.m{n}')
             assert open(sys.argv[1] + '/pkg/data.txt').read() == 'data'
             with intact.mount(data, name='in child'):
