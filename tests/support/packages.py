@@ -71,7 +71,7 @@ class Interpreter:
     def of(executable, site=None):
         code = "import sys; print('cp%d%d' % sys.version_info[:2], sys.prefix == sys.base_prefix)"
         tag, _ = subprocess.run([executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-        return Interpreter(str(executable), tag, str(site or BUILD / "site" / tag))
+        return Interpreter(str(executable), tag, str(Path(site or BUILD / "site" / tag).resolve()))
 
     def wheels(self, checks):
         """The wheels of all `checks`, each once, in the order of the checks."""
