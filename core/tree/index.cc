@@ -245,6 +245,7 @@ std::size_t Index::rank_of(std::uint32_t node) const {
 
 std::optional<std::uint32_t> Index::find(std::string_view path) const {
   if (path.empty()) return 0;
+  if (path.front() == '/') return std::nullopt;
   const std::size_t base = base_of(path);
   const std::uint32_t directory = find_directory(directory_part(path, base));
   if (directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
@@ -256,7 +257,7 @@ std::optional<std::uint32_t> Index::find(std::string_view path) const {
 std::optional<Module> Index::find_module(std::string_view stem) const {
   const std::size_t base = base_of(stem);
   const std::uint32_t directory = find_directory(directory_part(stem, base));
-  if (stem.empty() || directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
+  if (stem.empty() || stem.front() == '/' || directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
   const std::string_view name = stem.substr(base);
   const std::uint64_t hash = hash_bytes(name);
   const std::uint32_t named = probe(directory, name, hash, 0)->node;

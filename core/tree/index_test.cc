@@ -66,6 +66,9 @@ TEST(Index, FindsNothingThatIsNotThere) {
   const Indexed it({"a/b.py"});
   EXPECT_FALSE(it.index.find("a/b"));
   EXPECT_FALSE(it.index.find("a/b.py/"));
+  EXPECT_FALSE(it.index.find("/a"));
+  EXPECT_FALSE(it.index.find("a//b.py"));
+  EXPECT_FALSE(it.index.find_module("/a"));
   EXPECT_FALSE(it.index.find_module("b"));
   EXPECT_FALSE(it.index.find_module("a/c"));
 }

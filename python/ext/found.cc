@@ -63,8 +63,8 @@ PyRef make_found(ModuleState& state, Found found) {
 
 const Found* found_of(ModuleState& state, PyObject* loader) {
   const PyRef object = PyRef::steal(PyObject_GetAttr(loader, state.str_found.get()));
-  if (!object) return nullptr;
-  if (Py_TYPE(object.get()) != reinterpret_cast<PyTypeObject*>(state.found_type.get())) {
+  if (!object && !PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
+  if (!object || Py_TYPE(object.get()) != reinterpret_cast<PyTypeObject*>(state.found_type.get())) {
     PyErr_SetString(PyExc_TypeError, "this loader was not made by intact's finder");
     return nullptr;
   }

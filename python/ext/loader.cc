@@ -24,40 +24,56 @@ void trace(const Found& found, PyObject* module, const char* kind, Clock::time_p
   PyErr_Clear();
 }
 
-// exec_module(module) of SourceLoader and BytecodeLoader
-PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
-  if (count != 1) {
-    PyErr_SetString(PyExc_TypeError, "exec_module(module) takes one argument");
-    return nullptr;
+// The one argument of a method, by position or by name; null with TypeError set.
+PyObject* only_argument(const char* name, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  if (static_cast<Py_ssize_t>(count) + named == 1 &&
+      (named == 0 || PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), name) == 0)) {
+    return args[0];
   }
+  PyErr_Format(PyExc_TypeError, "takes one argument, %s", name);
+  return nullptr;
+}
+
+// exec_module(module) of SourceLoader and BytecodeLoader
+PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  PyObject* module = only_argument("module", args, count, keywords);
+  if (module == nullptr) return nullptr;
   ModuleState& state = type_state(type);
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
   const auto start = state.trace ? Clock::now() : Clock::time_point();
   const GcPause pause(state);
   const PyRef code = load_code(state, *found, self);
-  const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(args[0], state.str_dict.get()) : nullptr);
+  const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(module, state.str_dict.get()) : nullptr);
   // importlib's own function runs the module, so that tracebacks leave importlib's frames out.
   PyRef result;
   if (dict) result = py_call(state.call_with_frames_removed.get(), state.builtin_exec.get(), code.get(), dict.get());
-  if (result && state.trace) trace(*found, args[0], found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
+  if (result && state.trace) trace(*found, module, found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
   return result.release();
 }
 
-// get_code(fullname)
-PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const*, std::size_t, PyObject*) {
+// get_code(fullname); as everywhere in importlib another module's name is an ImportError, and None is no name.
+PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  PyObject* fullname = count == 0 && keywords == nullptr ? Py_None : only_argument("fullname", args, count, keywords);
+  if (fullname == nullptr) return nullptr;
   ModuleState& state = type_state(type);
+  const PyRef name = PyRef::steal(PyObject_GetAttr(self, state.str_name.get()));
+  const int same = !name ? -1 : fullname == Py_None ? 1 : PyObject_RichCompareBool(name.get(), fullname, Py_EQ);
+  if (same == 0) {
+    const PyRef message = PyRef::steal(PyUnicode_FromFormat("loader for %U cannot handle %S", name.get(), fullname));
+    if (message) PyErr_SetImportError(message.get(), fullname, nullptr);
+  }
+  if (same != 1) return nullptr;
   const Found* found = found_of(state, self);
   return found == nullptr ? nullptr : load_code(state, *found, self).release();
 }
 
 // create_module(spec) of ExtensionLoader. The image is loaded here, under the member's path; importlib's create_dynamic then
 // asks glibc for that path, is given the image, and does single-phase or multi-phase initialisation as ever.
-PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
-  if (count != 1) {
-    PyErr_SetString(PyExc_TypeError, "create_module(spec) takes one argument");
-    return nullptr;
-  }
+PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+  PyObject* spec = only_argument("spec", args, count, keywords);
+  if (spec == nullptr) return nullptr;
   ModuleState& state = type_state(type);
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
@@ -67,35 +83,32 @@ PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* arg
   if (mode == -1 && PyErr_Occurred()) return nullptr;
   const auto image = engine().images.load(found->place(), static_cast<int>(mode));
   if (!image) return raise(state, image.error());
-  PyRef module = py_call(state.call_with_frames_removed.get(), state.create_dynamic.get(), args[0]);
+  PyRef module = py_call(state.call_with_frames_removed.get(), state.create_dynamic.get(), spec);
   if (module && state.trace) trace(*found, module.get(), "extension", start);
   return module.release();
 }
 
 // A function of one path: ours for a member of any mount, importlib's for what is on disk.
 template <typename Ours>
-PyObject* on_path(PyObject* self, ModuleState& state, PyObject* const* args, std::size_t count, const PyRef& importlibs, Ours ours) {
-  if (count != 1) {
-    PyErr_SetString(PyExc_TypeError, "takes one argument, a path");
-    return nullptr;
-  }
+PyObject* on_path(PyObject* self, ModuleState& state, PyObject* argument, const PyRef& importlibs, Ours ours) {
+  if (argument == nullptr) return nullptr;
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
-  const PyRef path = PyRef::steal(PyOS_FSPath(args[0]));
+  const PyRef path = PyRef::steal(PyOS_FSPath(argument));
   if (!path) return nullptr;
   PyRef holder;
   if (const auto place = place_of(*found, path_view(path.get(), holder)); place && !place->directory()) return ours(*place).release();
   return py_call(importlibs.get(), self, path.get()).release();
 }
 
-PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
   ModuleState& state = type_state(type);
-  return on_path(self, state, args, count, state.file_get_data, [&](const Place& place) { return read_bytes(state, place); });
+  return on_path(self, state, only_argument("path", args, count, keywords), state.file_get_data, [&](const Place& place) { return read_bytes(state, place); });
 }
 
-PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject*) {
+PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
   ModuleState& state = type_state(type);
-  return on_path(self, state, args, count, state.source_path_stats, [](const Place& place) { return path_stats(place); });
+  return on_path(self, state, only_argument("path", args, count, keywords), state.source_path_stats, [](const Place& place) { return path_stats(place); });
 }
 
 constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
@@ -156,9 +169,9 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     PyMethodDef* methods;
     const char* doc;
   } const kinds[] = {
-      {state.source_loader_type, "intact.SourceLoader", "SourceFileLoader", kSourceMethods, "Loads source, or its bytecode, from an archive."},
-      {state.bytecode_loader_type, "intact.BytecodeLoader", "SourcelessFileLoader", kBytecodeMethods, "Loads sourceless bytecode from an archive."},
-      {state.extension_loader_type, "intact.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
+      {state.source_loader_type, "intact._engine.SourceLoader", "SourceFileLoader", kSourceMethods, "Loads source, or its bytecode, from an archive."},
+      {state.bytecode_loader_type, "intact._engine.BytecodeLoader", "SourcelessFileLoader", kBytecodeMethods, "Loads sourceless bytecode from an archive."},
+      {state.extension_loader_type, "intact._engine.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
        "Loads an extension module from an archive."},
   };
   for (const auto& kind : kinds) {

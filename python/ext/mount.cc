@@ -24,16 +24,17 @@ MountObject* cast(PyObject* self) { return reinterpret_cast<MountObject*>(self);
 
 // The mount; null with ValueError set when it is unmounted.
 MountPtr opened(PyObject* self) {
-  if (!cast(self)->mount) PyErr_Format(PyExc_ValueError, "%s is unmounted", cast(self)->options.name.c_str());
+  if (!cast(self)->mount) PyErr_Format(PyExc_ValueError, "%U is unmounted", py_text(cast(self)->options.name).get());
   return cast(self)->mount;
 }
 
+std::string path_text(PyObject* text) {
+  PyRef holder;
+  return text == nullptr ? std::string() : std::string(path_view(text, holder));
+}
+
 Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, const std::string& name, const Limits& limits) {
-  if (PyUnicode_Check(source)) {
-    const PyRef encoded = PyRef::steal(PyUnicode_EncodeFSDefault(source));
-    if (!encoded) return Error{ErrorCode::kArgument, "the path cannot be encoded"};
-    return open_archive(std::string(PyBytes_AS_STRING(encoded.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(encoded.get()))), limits);
-  }
+  if (PyUnicode_Check(source)) return open_archive(path_text(source), limits);
   Py_buffer buffer;
   if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
     return Error{ErrorCode::kArgument, "the source is neither a path nor a contiguous bytes-like object"};
@@ -67,18 +68,18 @@ int count_of(PyObject* number, void* count) {
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static const char* const kNames[] = {"source", "root", "name", "prefixes", "first", "files", "extract", "max_members", "max_member_size", nullptr};
   PyObject *source = nullptr, *prefixes = nullptr;
-  const char *root = "", *name = "", *extract = "";
+  PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
   int first = 0, files = 1;
   Limits limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OssO|$ppsO&O&:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
                                    &files, &extract, count_of, &limits.members, count_of, &limits.member_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
   state.graveyard->empty();
-  MountOptions options{.root = root, .name = name, .prefixes = {}, .first = first != 0, .files = files != 0, .extract_directory = extract};
+  MountOptions options{.root = path_text(root), .name = path_text(name), .prefixes = {}, .first = first != 0, .files = files != 0, .extract_directory = path_text(extract)};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
-  auto archive = open_source(state, source, name, limits);
+  auto archive = open_source(state, source, options.name, limits);
   if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
   // What the file system itself answers needs no redirect.
   if (std::string_view((*archive)->format()) == "directory") options.files = false;

@@ -5,6 +5,7 @@ Imports nothing that a starting interpreter has not loaded already: this runs at
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -80,7 +81,10 @@ def mount(
     read, ValueError for a name that cannot be part of a path.
     """
     if isinstance(source, (str, os.PathLike)):
-        source = os.path.abspath(os.fsdecode(os.fspath(source)))
+        source = os.fsdecode(os.fspath(source))
+        if not source:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
+        source = os.path.abspath(source)
         root, name = source, source if name is None else name
     else:
         name = _next_name() if name is None else name

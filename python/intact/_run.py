@@ -36,7 +36,8 @@ def run(program: list[str]) -> int:
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
-        sys.excepthook(type(error), error, _without_ours(error.__traceback__))
+        error.__traceback__ = _without_ours(error.__traceback__)
+        sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
 
@@ -48,7 +49,7 @@ def _run_script(script: str, main: ModuleType) -> None:
 
         # An application with a __main__ of its own: it stands first on sys.path itself.
         _drop_first_path()
-        runpy.run_path(path, run_name="__main__")
+        runpy.run_path(script, run_name="__main__")
         return
     try:
         with open(path, "rb") as file:

@@ -18,7 +18,7 @@ def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dic
         intact.mount(archive, first=first)
     considered = [{"place": m.root, "verdict": _verdict(m, module)} for m in intact.mounts()]
     try:
-        spec = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(module) if module else None
     except Exception as error:  # a parent package may raise anything when it is imported
         considered.append({"place": "import", "verdict": f"{type(error).__name__}: {error}"})
         spec = None

@@ -226,7 +226,7 @@ def test_sub_interpreter_imports_from_what_the_main_one_mounted(archive, own_gil
     """
     assert with_interpreters(program, archive).split("\n") == [
         f"5 6 {archive}/pkg/__init__.py",
-        "intact () data",
+        "intact._engine () data",
         "True",
         "",
     ]
