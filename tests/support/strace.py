@@ -17,6 +17,8 @@ _MEMORY_FILE = re.compile(r"\d+</memfd:[^\"]*>\(deleted\), (?:NULL|\d)")
 _WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
 # Descriptors and devices: nothing that stays. A POSIX semaphore of the multiprocessing module lives in /dev/shm.
 _HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/dev/shm/")
+# What ThreadSanitizer's runtime itself makes, before the program begins.
+_SANITIZER = "/tsan.rodata."
 
 
 def command(output):
@@ -51,7 +53,7 @@ def changes(output, allowed=()):
             paths = [os.path.join(directory, path) for directory, path in _PATH.findall(arguments)]
             if call == "bind" and "sun_path" not in arguments:
                 continue  # a port, not a file
-            if paths and all(path.startswith((*_HARMLESS, *allowed)) for path in paths):
+            if paths and all(path.startswith((*_HARMLESS, *allowed)) or _SANITIZER in path for path in paths):
                 continue
             found.append(line)
     return found
