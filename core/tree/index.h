@@ -69,7 +69,7 @@ class Index {
   // Paths as in Node::path; node 0 is the root and its path is empty.
   std::optional<std::uint32_t> find(std::string_view path) const;
 
-  // The module at `stem` ("numpy/linalg"); a directory without __init__ is a namespace portion.
+  // The module at `stem` ("pkg/inner"); a directory without __init__ is a namespace portion.
   std::optional<Module> find_module(std::string_view stem) const;
 
   // Whether any __pycache__ directory is there, so that looking for cached bytecode can pay.

@@ -47,7 +47,7 @@ class Mount {
   // A number that no other mount of this process has or had.
   std::uint64_t id() const { return id_; }
 
-  // "/root/pkg/x.py" for a node; the root itself for node 0.
+  // ROOT/pkg/x.py for a node; the root itself for node 0.
   std::string path_of(std::uint32_t node) const;
 
  private:
