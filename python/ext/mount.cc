@@ -66,13 +66,14 @@ int count_of(PyObject* number, void* count) {
 }
 
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* const kNames[] = {"source", "root", "name", "prefixes", "first", "files", "extract", "max_members", "max_member_size", nullptr};
+  static const char* const kNames[] = {"source", "root", "name", "prefixes", "first", "files", "extract",
+                                       "max_members", "max_member_size", "max_directory_size", nullptr};
   PyObject *source = nullptr, *prefixes = nullptr;
   PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
   int first = 0, files = 1;
   Limits limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
-                                   &files, &extract, count_of, &limits.members, count_of, &limits.member_size)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
+                                   &files, &extract, count_of, &limits.members, count_of, &limits.member_size, count_of, &limits.directory_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);

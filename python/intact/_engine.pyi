@@ -46,6 +46,7 @@ class Mount:
         extract: str = ...,
         max_members: int = ...,
         max_member_size: int = ...,
+        max_directory_size: int = ...,
     ) -> None: ...
     @property
     def root(self) -> str: ...

@@ -11,6 +11,10 @@ import sys
 
 from intact import _engine
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 _mounted: list[Mount] = []  # newest first
 _on_path: set[str] = set()  # roots that we put on sys.path
 _unnamed = 0
@@ -51,7 +55,7 @@ class Mount(_engine.Mount):
 
 
 def mount(
-    source,
+    source: str | os.PathLike[str] | Buffer,
     *,
     name: str | None = None,
     prefixes: tuple[str, ...] = (),
@@ -60,6 +64,7 @@ def mount(
     extract: str | os.PathLike[str] | None = None,
     max_members: int | None = None,
     max_member_size: int | None = None,
+    max_directory_size: int | None = None,
 ) -> Mount:
     """Make an archive importable, and its files readable below its root.
 
@@ -75,6 +80,7 @@ def mount(
     extract: a directory for shared objects, used only where the system refuses to execute memory.
     max_members: the most members the archive may have, 4,000,000 by default.
     max_member_size: the most bytes a member may unpack to, 4 GiB by default; a larger one is listed, not read.
+    max_directory_size: the most bytes of a zip's central directory, 1 GiB by default (4 GiB at most).
 
     The newest mount wins where names clash; the same file mounted twice is two mounts. Raises ArchiveError if the archive
     is broken or of no known format, TagError for a wheel that is not for this interpreter, OSError if a path cannot be
@@ -91,11 +97,8 @@ def mount(
         root = "/intact/" + name
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise ValueError(f"a mount's name is one component of a path, not {name!r}")
-    options = {}
-    if max_members is not None:
-        options["max_members"] = max_members
-    if max_member_size is not None:
-        options["max_member_size"] = max_member_size
+    caps = {"max_members": max_members, "max_member_size": max_member_size, "max_directory_size": max_directory_size}
+    options = {cap: value for cap, value in caps.items() if value is not None}
     if extract is not None:
         options["extract"] = os.path.abspath(os.fspath(extract))
     if files is None:

@@ -102,7 +102,15 @@ def test_directory_with_more_members_than_the_cap_is_refused(tmp_path):
         intact.mount(tmp_path, max_members=10)
 
 
-@pytest.mark.parametrize("cap", ["max_members", "max_member_size"])
+def test_zip_with_a_larger_directory_than_the_cap_is_refused():
+    data = building.zip_bytes({"m": ""})
+    size = 46 + len("m")  # one record of the central directory (APPNOTE.TXT 4.3.12)
+    assert len(intact.mount(data, max_directory_size=size)) == 1
+    with pytest.raises(intact.ArchiveError, match=f"central directory of {size} bytes"):
+        intact.mount(data, max_directory_size=size - 1)
+
+
+@pytest.mark.parametrize("cap", ["max_members", "max_member_size", "max_directory_size"])
 @pytest.mark.parametrize("value", [-1, 1 << 64, "many", 1.5])
 def test_cap_that_is_no_count_is_refused(cap, value):
     with pytest.raises((ValueError, OverflowError, TypeError)):
