@@ -69,6 +69,20 @@ PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const* args, st
   return found == nullptr ? nullptr : load_code(state, *found, self).release();
 }
 
+// Raises `error` with what ImportError has besides: the module's name, and the path it was to come from.
+PyObject* raise_for_module(ModuleState& state, const Error& error, PyObject* loader) {
+  raise(state, error);
+  if (!PyErr_ExceptionMatches(PyExc_ImportError)) return nullptr;
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  for (const PyRef& attribute : {state.str_name, state.str_path}) {
+    const PyRef text = PyRef::steal(PyObject_GetAttr(loader, attribute.get()));
+    if (!text || PyObject_SetAttr(value, attribute.get(), text.get()) < 0) PyErr_Clear();
+  }
+  PyErr_Restore(type, value, traceback);
+  return nullptr;
+}
+
 // create_module(spec) of ExtensionLoader. The image is loaded here, under the member's path; importlib's create_dynamic then
 // asks glibc for that path, is given the image, and does single-phase or multi-phase initialisation as ever.
 PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
@@ -82,7 +96,7 @@ PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* arg
   const long mode = flags ? PyLong_AsLong(flags.get()) : -1;
   if (mode == -1 && PyErr_Occurred()) return nullptr;
   const auto image = engine().images.load(found->place(), static_cast<int>(mode));
-  if (!image) return raise(state, image.error());
+  if (!image) return raise_for_module(state, image.error(), self);
   PyRef module = py_call(state.call_with_frames_removed.get(), state.create_dynamic.get(), spec);
   if (module && state.trace) trace(*found, module.get(), "extension", start);
   return module.release();

@@ -7,6 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -21,6 +22,19 @@ pytestmark = pytest.mark.skipif(
     not MULTI_PHASE or not SINGLE_PHASE, reason="this interpreter came without its test extensions"
 )
 
+
+
+def _needy_extension():
+    """An extension that needs a library besides the C library's: its name, the library's, its bytes; or None."""
+    for name in ("_ctypes", "zlib", "_ssl", "_sqlite3", "_lzma", "_bz2", "readline"):
+        content = building.stdlib_extension(name)
+        library = re.search(rb"\0(lib[a-z0-9]+\.so\.[0-9]+)\0", content or b"")
+        if library:
+            return name, library[1], content
+    return None
+
+
+NEEDY = _needy_extension()
 TREE = {
     f"native/_testmultiphase{SUFFIX}": MULTI_PHASE,
     f"native/_testimportmultiple{SUFFIX}": SINGLE_PHASE,
@@ -102,6 +116,27 @@ def test_broken_shared_object_is_an_image_error_that_names_archive_and_member(mo
     assert (caught.value.archive, caught.value.member) == (mounted.root, f"broken{SUFFIX}")
     assert caught.value.reason
     assert "broken" not in sys.modules
+
+
+@pytest.mark.skipif(not NEEDY, reason="no extension of this interpreter needs a library of its own")
+@pytest.mark.parametrize("kind", ["path", "bytes"])
+def test_library_that_nobody_has_is_an_image_error_that_names_it(mount, kind):
+    name, library, content = NEEDY
+    absent = b"lxb" + library[3:]
+    mounted = mount({f"needy/{name}{SUFFIX}": content.replace(library, absent), "needy/__init__.py": ""}, kind)
+    with pytest.raises(intact.ImageError, match=f"needs {absent.decode()}, which neither") as caught:
+        importlib.import_module(f"needy.{name}")
+    assert (caught.value.archive, caught.value.member) == (mounted.root if kind == "path" else mounted.name, f"needy/{name}{SUFFIX}")
+    assert f"needy.{name}" not in sys.modules
+    assert not any(path.startswith(mounted.root) for path, *_ in intact.images())
+
+
+def test_image_error_has_the_name_and_path_of_an_import_error(mount):
+    """What handlers of ImportError ask for: which module, from where."""
+    mounted = mount({f"broken{SUFFIX}": b"no object"})
+    with pytest.raises(ImportError) as caught:
+        importlib.import_module("broken")
+    assert (caught.value.name, caught.value.path) == ("broken", f"{mounted.root}/broken{SUFFIX}")
 
 
 def test_damaged_member_is_a_member_error(tmp_path):
