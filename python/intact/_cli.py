@@ -10,10 +10,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import intact
 from intact._mounts import Mount
+
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from typing import Any
 
 _RUN_EXAMPLES = """\
 examples:
@@ -36,7 +40,7 @@ class _Member:
         self.values = dict(zip(self.FIELDS, row, strict=True))
         self.values["method"] = self.METHODS.get(row[4], f"method {row[4]}")
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return self.values[name]
 
 
@@ -81,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
     run.add_argument("--extract", metavar="DIR", help="put shared objects there if memory may not be executed")
 
-    def add(name: str, function, help: str, example: str, what: str | None = None) -> argparse.ArgumentParser:
+    def add(name: str, function: Callable[[argparse.Namespace], int], help: str, example: str, what: str | None = None) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
         if what is None:
             command.add_argument("archive", metavar="ARCHIVE")

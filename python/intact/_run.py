@@ -9,7 +9,7 @@ import builtins
 import os
 import sys
 from importlib.machinery import SourceFileLoader
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 
 def run(program: list[str]) -> int:
@@ -70,7 +70,7 @@ def _is_zip(path: str) -> bool:
     return zipfile.is_zipfile(path)
 
 
-def _without_ours(traceback):
+def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
     """The traceback from the program's first frame on; ours and runpy's stand before it."""
     ours = {__file__, "<frozen runpy>"}
     at = traceback

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 
 import intact
 
@@ -55,13 +56,13 @@ def _verdict(mount: intact.Mount, module: str) -> str:
     return "has no such module"
 
 
-def _origin(spec) -> str | None:
+def _origin(spec: ModuleSpec | None) -> str | None:
     if spec is None:
         return None
     return spec.origin or ", ".join(spec.submodule_search_locations or ())
 
 
-def _kind(spec) -> str | None:
+def _kind(spec: ModuleSpec | None) -> str | None:
     if spec is None:
         return None
     if spec.loader is None or spec.origin is None:
