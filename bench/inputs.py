@@ -59,8 +59,18 @@ def _pure_modules():
     return library, found
 
 
+def _whole_library(library):
+    """Every source that an installation has, tests included; not what was installed beside it."""
+    for path in sorted(library.rglob("*.py")):
+        if path.relative_to(library).parts[0] not in ("site-packages", "lib-dynload"):
+            yield path
+
+
 def stdlib(python, site, directory):
-    """The standard library's pure modules as files, as archives, and the list of those to import."""
+    """The whole standard library's Python, as files and as archives, and the list of modules to import from it.
+
+    One archive serves both readers: bytecode stands in __pycache__ and beside the source.
+    """
     library, modules = _pure_modules()
     run = [python, "-I", "-S", "-c"]
     ours = subprocess.run([*run, _OURS, site], check=True, capture_output=True, text=True).stdout.split()
@@ -74,25 +84,22 @@ def stdlib(python, site, directory):
 
     files = directory / "stdlib"
     shutil.rmtree(files, ignore_errors=True)
-    beside, alone = {}, {}
-    for name, path in modules.items():
+    members = {}
+    for path in _whole_library(library):
         relative = path.relative_to(library).as_posix()
         (files / relative).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, files / relative)
-        py_compile.compile(str(files / relative), doraise=True)
         source = path.read_bytes()
-        code = archives.bytecode(relative, source)
-        beside[relative] = source
-        beside[archives.cached_name(relative)] = code
-        alone[relative[:-3] + ".pyc"] = code
+        members[relative] = source
+        try:
+            py_compile.compile(str(files / relative), doraise=True)
+            code = archives.bytecode(relative, source)
+        except (SyntaxError, ValueError, py_compile.PyCompileError):  # the test suite's own bad examples
+            continue
+        members[archives.cached_name(relative)] = code  # where importlib and intact look for it
+        members[relative[:-3] + ".pyc"] = code  # where zipimport does
     made = {"names": names, "preload": ours, "files": str(files)}
-    for title, members, compression in (
-        ("stored", beside, zipfile.ZIP_STORED),
-        ("deflated", beside, zipfile.ZIP_DEFLATED),
-        # zipimport looks for bytecode only beside the source. An archive of bytecode alone is the one layout in which both
-        # find it, and the one with the fewest members, which is what zipimport's time goes by.
-        ("sourceless", alone, zipfile.ZIP_STORED),
-    ):
+    for title, compression in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
         made[title] = str(directory / f"stdlib-{title}.zip")
         with zipfile.ZipFile(made[title], "w") as archive:
             for name in sorted(members):

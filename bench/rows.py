@@ -17,7 +17,7 @@ class Row:
 ROWS = [
     Row("stdlib, stored archive / files", "stdlib-stored", "stdlib-files", 0.85, 0.75),
     Row("stdlib, deflated archive / files", "stdlib-deflated", "stdlib-files", 0.95, 0.80),
-    Row("stdlib, stored archive / zipimport", "stdlib-sourceless", "stdlib-zipimport", 0.65, 0.55),
+    Row("stdlib, stored archive / zipimport", "stdlib-stored", "stdlib-zipimport", 0.65, 0.55),
     Row("numpy+pandas, packed archive / venv", "packages-packed", "packages-venv", 0.95, 0.75),
     Row("numpy+pandas, wheels / venv without bytecode", "packages-wheels", "packages-bare", 1.0, 0.9),
     Row("numpy+pandas, wheels / pip install and import", "packages-wheels", "packages-fresh", 0.5, 0.3, "process"),

@@ -66,7 +66,7 @@ def stdlib_files(inputs):
 
 
 def stdlib_zipimport(inputs):
-    archive = inputs["stdlib"]["sourceless"]
+    archive = inputs["stdlib"]["stored"]
     return stdlib_side(inputs, lambda: sys.path.insert(0, archive), archive)
 
 
@@ -202,7 +202,6 @@ SIDES = {
     "stdlib-files": stdlib_files,
     "stdlib-stored": stdlib_intact("stored"),
     "stdlib-deflated": stdlib_intact("deflated"),
-    "stdlib-sourceless": stdlib_intact("sourceless"),
     "stdlib-zipimport": stdlib_zipimport,
     "packages-packed": packages_side(lambda inputs: mounter(inputs, [inputs["packages"]["packed"]])()),
     "packages-wheels": packages_side(lambda inputs: mounter(inputs, inputs["packages"]["wheels"])()),

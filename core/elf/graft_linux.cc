@@ -53,6 +53,22 @@ Result<std::uint64_t> replace_writable(std::byte* old, const ElfSegment& segment
   return changed;
 }
 
+// The linker reserves the whole span from the file, and what lies between segments would keep the copy alive.
+Result<void> drop_gaps(const link_map& image, const ElfFile& file) {
+  std::uint64_t end = 0;  // of the pages so far
+  for (const ElfSegment& segment : file.segments) {
+    if (segment.type != PT_LOAD) continue;
+    const std::uint64_t start = page_down(segment.address);
+    if (end > 0 && start > end &&
+        mmap(reinterpret_cast<void*>(image.l_addr + end), start - end, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+      return system_error(errno, "cannot map an image");
+    }
+    end = page_up(segment.address + segment.memory_size);
+  }
+  return {};
+}
+
 }  // namespace
 
 GraftSource::GraftSource(const Extent& extent, std::span<std::byte> target)
@@ -129,6 +145,7 @@ Result<std::uint64_t> map_archive_pages(const link_map& image, const ElfFile& fi
       return system_error(errno, "cannot map the archive");
     }
   }
+  INTACT_TRY(drop_gaps(image, file));
   // What relocation had made read-only, again. The linker takes whole pages inside the area only.
   for (const ElfSegment& segment : file.segments) {
     if (segment.type != PT_GNU_RELRO) continue;

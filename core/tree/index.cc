@@ -26,9 +26,10 @@ std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-std::uint64_t load(const char* bytes, std::size_t size) {
+template <std::size_t size>
+std::uint64_t load(const char* bytes) {
   std::uint64_t value = 0;
-  if (size > 0) std::memcpy(&value, bytes, size);  // an empty view may have no bytes to point at
+  std::memcpy(&value, bytes, size);
   return value;
 }
 
@@ -90,8 +91,17 @@ std::uint64_t hash_bytes(std::string_view bytes) {
   const char* at = bytes.data();
   std::size_t left = bytes.size();
   std::uint64_t hash = process_seed() ^ (left * 0x9e3779b97f4a7c15u);
-  for (; left > 8; at += 8, left -= 8) hash = fold(hash ^ load(at, 8), 0xd6e8feb86659fd93u);
-  return fold(hash ^ load(at, left), 0xa0761d6478bd642fu) ^ hash;
+  for (; left > 16; at += 8, left -= 8) hash = fold(hash ^ load<8>(at), 0xd6e8feb86659fd93u);
+  // The last sixteen bytes or fewer in two loads that may overlap.
+  std::uint64_t first = 0, last = 0;
+  if (left >= 8) {
+    first = load<8>(at), last = load<8>(at + left - 8);
+  } else if (left >= 4) {
+    first = load<4>(at), last = load<4>(at + left - 4);
+  } else if (left > 0) {
+    first = load<1>(at) | load<1>(at + left / 2) << 8, last = load<1>(at + left - 1);
+  }
+  return fold(hash ^ first, 0xa0761d6478bd642fu ^ last) ^ hash;
 }
 
 Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, const ImportRules& rules)

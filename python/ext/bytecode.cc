@@ -9,7 +9,8 @@
 #include <marshal.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
+#include <algorithm>
+#include <span>
 
 #include "core/base/reader.h"
 #include "python/ext/engine.h"
@@ -27,8 +28,8 @@ struct Header {
   std::string_view hash;
 };
 
-std::optional<Header> read_header(const Bytes& pyc) {
-  Reader reader(pyc.span());
+std::optional<Header> read_header(std::span<const std::byte> pyc) {
+  Reader reader(pyc);
   const std::uint32_t magic = reader.u32();
   Header header{.flags = reader.u32(), .hash = {}};
   header.hash = reader.text(8);
@@ -77,13 +78,50 @@ int valid_for_source(ModuleState& state, const Found& found, const Header& heade
 }
 
 // Null, without an exception, for what unmarshals to no code object.
-PyRef unmarshal(const Bytes& pyc) {
-  const std::string_view body = pyc.text().substr(kHeaderSize);
-  PyRef code = PyRef::steal(PyMarshal_ReadObjectFromString(body.data(), static_cast<Py_ssize_t>(body.size())));
+PyRef unmarshal(std::span<const std::byte> pyc) {
+  const auto* body = reinterpret_cast<const char*>(pyc.data() + kHeaderSize);
+  PyRef code = PyRef::steal(PyMarshal_ReadObjectFromString(body, static_cast<Py_ssize_t>(pyc.size() - kHeaderSize)));
   if (code && PyCode_Check(code.get())) return code;
   PyErr_Clear();
   return {};
 }
+
+// A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the garbage
+// collector, which can run anything, another import too: that one finds the scratch gone and makes its own.
+class ScratchRead {
+ public:
+  ScratchRead(ModuleState& state, const Archive& archive, std::uint32_t member) : state_(state) {
+    exchange();
+    const std::size_t size = static_cast<std::size_t>(archive.members()[member].size);
+    if (archive.real_path(member) || size > kScratchKept) {
+      whole_ = archive.read(member);
+      return;
+    }
+    if (scratch_.size() < size) scratch_.resize(std::max(size, kScratchKept / 8));
+    const std::span<std::byte> target = std::span(scratch_).first(size);
+    if (auto done = archive.read_into(member, target); !done) whole_ = std::move(done).error();
+    else whole_ = Bytes::borrow(target, nullptr);
+  }
+  ~ScratchRead() { exchange(); }
+  ScratchRead(const ScratchRead&) = delete;
+  ScratchRead& operator=(const ScratchRead&) = delete;
+
+  explicit operator bool() const { return static_cast<bool>(whole_); }
+  std::span<const std::byte> bytes() const { return whole_->span(); }
+  const Error& error() const { return whole_.error(); }
+
+ private:
+  static constexpr std::size_t kScratchKept = std::size_t{1} << 20;
+
+  void exchange() {
+    const std::lock_guard lock(state_.scratch_mutex);
+    scratch_.swap(state_.scratch);
+  }
+
+  ModuleState& state_;
+  std::vector<std::byte> scratch_;
+  Result<Bytes> whole_ = Bytes();
+};
 
 // Cached bytecode of a source. Null without an exception: there is none that is valid.
 PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
@@ -91,11 +129,11 @@ PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
   if (!index.has_bytecode_cache()) return {};
   const auto node = index.find(found.cached_path(state));
   if (!node || index.node(*node).directory) return {};
-  const auto pyc = found.mount->archive().read(index.node(*node).member);
+  const ScratchRead pyc(state, found.mount->archive(), index.node(*node).member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
-  const auto header = read_header(*pyc);
+  const auto header = read_header(pyc.bytes());
   if (!header || valid_for_source(state, found, *header) != 1) return {};
-  PyRef code = unmarshal(*pyc);
+  PyRef code = unmarshal(pyc.bytes());
   // Compiled under another path, most likely: tracebacks name the member.
   if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
   return code;
@@ -110,10 +148,10 @@ PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) 
 }
 
 PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path, PyObject* loader) {
-  const auto pyc = found.mount->archive().read(found.node().member);
+  const ScratchRead pyc(state, found.mount->archive(), found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
-  if (read_header(*pyc)) {
-    if (PyRef code = unmarshal(*pyc)) return code;
+  if (read_header(pyc.bytes())) {
+    if (PyRef code = unmarshal(pyc.bytes())) return code;
   }
   const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get()));
   const PyRef message = PyRef::steal(PyUnicode_FromFormat("bad bytecode for this interpreter in %R", path.get()));

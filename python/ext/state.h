@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "core/tree/index.h"
 #include "python/ext/graveyard.h"
@@ -37,6 +39,8 @@ struct ModuleState {
   std::atomic<std::uint64_t> modules_found{0};
   std::atomic<int> import_depth{0};  // imports of ours under way, see gc_pause.h
   PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
+  std::mutex scratch_mutex;
+  std::vector<std::byte> scratch;  // guarded by scratch_mutex: for bytecode on its way to code, taken out while it is used
   bool trace = false;
 };
 
