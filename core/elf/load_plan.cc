@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/elf/graft_linux.h"
+#include "core/elf/read_ahead.h"
 
 namespace intact {
 
@@ -91,6 +92,12 @@ Result<void> LoadPlan::read_copy(PlannedImage& image, std::size_t member) {
   const Archive& archive = image.place.mount->archive();
   const std::uint64_t size = archive.members()[member].size;
   if (size == 0) return image_error(image.place, "empty");
+  if (auto ahead = in_memory_ ? ReadAhead::instance().take(image.place) : std::nullopt) {
+    INTACT_ASSIGN(image.elf, parse_elf(ahead->bytes()));
+    image.copy = *std::move(ahead);
+    image.bytes_copied = size;
+    return {};
+  }
   const std::string& directory = image.place.mount->options().extract_directory;
   const std::string name(base_name(image.path));
   auto copy = PrivateCopy::create(name, size, in_memory_ ? std::string() : directory);

@@ -5,10 +5,11 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/elf/read_ahead.h"
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
-#include "python/ext/gc_pause.h"
+#include "python/ext/outermost_import.h"
 
 namespace intact {
 namespace {
@@ -43,7 +44,10 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
   const auto start = state.trace ? Clock::now() : Clock::time_point();
-  const GcPause pause(state);
+  const OutermostImport import(state);
+  if (found->module.package) {
+    if (const auto directory = found->mount->index().find(found->module.stem)) ReadAhead::instance().expect(found->mount, *directory);
+  }
   const PyRef code = load_code(state, *found, self);
   const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(module, state.str_dict.get()) : nullptr);
   // importlib's own function runs the module, so that tracebacks leave importlib's frames out.

@@ -37,7 +37,7 @@ struct ModuleState {
   std::string cache_suffix;  // ".cpython-311.opt-1.pyc"
   std::shared_ptr<Graveyard> graveyard = std::make_shared<Graveyard>();
   std::atomic<std::uint64_t> modules_found{0};
-  std::atomic<int> import_depth{0};  // imports of ours under way, see gc_pause.h
+  std::atomic<int> import_depth{0};  // imports of ours under way, see outermost_import.h
   PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
   std::mutex scratch_mutex;
   std::vector<std::byte> scratch;  // guarded by scratch_mutex: for bytecode on its way to code, taken out while it is used

@@ -1,4 +1,6 @@
-#include "python/ext/gc_pause.h"
+#include "python/ext/outermost_import.h"
+
+#include "core/elf/read_ahead.h"
 
 namespace intact {
 namespace {
@@ -27,7 +29,7 @@ void promote(ModuleState& state) {
 
 }  // namespace
 
-GcPause::GcPause(ModuleState& state) : state_(state) {
+OutermostImport::OutermostImport(ModuleState& state) : state_(state) {
   if (state_.import_depth.fetch_add(1) > 0) return;
   PyRef before = py_call(state_.gc_get_threshold.get());
   const long first = first_of(before);
@@ -41,8 +43,9 @@ GcPause::GcPause(ModuleState& state) : state_(state) {
   PyErr_Clear();
 }
 
-GcPause::~GcPause() {
+OutermostImport::~OutermostImport() {
   if (state_.import_depth.fetch_sub(1) > 1) return;
+  ReadAhead::instance().drop();
   const PyRef before = std::exchange(state_.thresholds_before, PyRef());
   if (!before) return;
   PyObject *type, *value, *traceback;  // an import that failed ends here too

@@ -1,4 +1,5 @@
-// GcPause: while an outermost import of ours is under way, the cyclic garbage collector runs seldom.
+// OutermostImport: what holds while an outermost import of ours is under way. The cyclic garbage collector runs seldom, and
+// shared objects may be unpacked ahead (core/elf/read_ahead.h); what nobody asked for is dropped when it ends.
 //
 // Importing makes objects that stay: the collector goes over them again and again and frees next to nothing (11 to 15 %
 // of the time of importing a large application). The pause raises the threshold of the youngest generation instead of
@@ -12,12 +13,12 @@
 
 namespace intact {
 
-class GcPause {
+class OutermostImport {
  public:
-  explicit GcPause(ModuleState& state);
-  ~GcPause();
-  GcPause(const GcPause&) = delete;
-  GcPause& operator=(const GcPause&) = delete;
+  explicit OutermostImport(ModuleState& state);
+  ~OutermostImport();
+  OutermostImport(const OutermostImport&) = delete;
+  OutermostImport& operator=(const OutermostImport&) = delete;
 
  private:
   ModuleState& state_;

@@ -1,0 +1,140 @@
+#include "core/elf/read_ahead.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+#include <utility>
+
+namespace intact {
+namespace {
+
+constexpr std::uint64_t kLeast = std::uint64_t{64} << 10;  // bytes, unpacked: less is not worth a hand-over
+constexpr std::uint64_t kMost = std::uint64_t{64} << 20;   // bytes ahead at any time
+
+bool several_processors() {
+  static const bool several = [] {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
+  }();
+  return several;
+}
+
+bool unpack(const Place& place, std::uint64_t size, PrivateCopy& copy) {
+  auto made = PrivateCopy::create(std::string(place.get().name()), static_cast<std::size_t>(size), {});
+  if (!made) return false;
+  copy = *std::move(made);
+  return static_cast<bool>(place.mount->archive().read_into(place.get().member, copy.bytes()));
+}
+
+}  // namespace
+
+ReadAhead& ReadAhead::instance() {
+  // Never destroyed: its thread may outlast main.
+  static ReadAhead& ahead = *[] {
+    alignas(ReadAhead) static std::byte storage[sizeof(ReadAhead)];
+    auto* made = ::new (static_cast<void*>(storage)) ReadAhead();
+    pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+                   [] {
+                     ReadAhead& child = instance();  // whose thread was not forked, nor any that waited for it
+                     child.items_.clear();
+                     child.ahead_ = 0;
+                     child.running_ = false;
+                     ::new (static_cast<void*>(&child.done_)) std::condition_variable();
+                     child.mutex_.unlock();
+                   });
+    return made;
+  }();
+  return ahead;
+}
+
+void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
+  const Index& index = mount->index();
+  if (index.shared_objects().empty() || !several_processors()) return;
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(bundled_of_, mount->id()) != mount->id()) {
+    for (std::uint32_t n = index.node(0).first_child; n != kNone; n = index.node(n).next_sibling) {
+      if (index.node(n).directory && index.node(n).name().ends_with(".libs")) expect_children(mount, n);
+    }
+  }
+  expect_children(mount, directory);
+  if (!items_.empty() && !running_) start();
+}
+
+void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) {
+  const Index& index = mount->index();
+  for (std::uint32_t n = index.node(directory).first_child; n != kNone; n = index.node(n).next_sibling) {
+    const Node& node = index.node(n);
+    if (node.directory || node.name().find(".so") == std::string_view::npos) continue;
+    const Member& member = mount->archive().members()[node.member];
+    if (member.method == 0 || member.size < kLeast || member.size > kMost - std::min(ahead_, kMost)) continue;
+    items_.push_back({.place = {mount, n}, .size = member.size});
+    ahead_ += member.size;
+  }
+}
+
+std::optional<PrivateCopy> ReadAhead::take(const Place& place) {
+  std::unique_lock lock(mutex_);
+  const auto found = std::ranges::find_if(items_, [&](const Item& item) {
+    return !item.claimed && !item.dropped && item.place.mount == place.mount && item.place.node == place.node;
+  });
+  if (found == items_.end()) return std::nullopt;
+  if (found->state == State::kWorking) {
+    found->claimed = true;
+    done_.wait(lock, [&] { return found->state == State::kDone; });
+  }
+  std::optional<PrivateCopy> copy;
+  if (found->good) copy = std::move(found->copy);
+  ahead_ -= found->size;
+  items_.erase(found);
+  return copy;
+}
+
+void ReadAhead::drop() {
+  const std::lock_guard lock(mutex_);
+  for (auto item = items_.begin(); item != items_.end();) {
+    const bool kept = item->state == State::kWorking || item->claimed;
+    item->dropped = !item->claimed;
+    if (!kept) ahead_ -= item->size;
+    item = kept ? std::next(item) : items_.erase(item);
+  }
+}
+
+// Without a thread all stays waiting, and whoever takes it gets nothing.
+void ReadAhead::start() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the program's own threads
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  running_ = pthread_create(&thread, &attributes, [](void*) -> void* { return instance().work(), nullptr; }, nullptr) == 0;
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void ReadAhead::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto item = std::ranges::find(items_, State::kWaiting, &Item::state);
+    if (item == items_.end()) break;
+    item->state = State::kWorking;
+    lock.unlock();
+    const bool good = unpack(item->place, item->size, item->copy);
+    lock.lock();
+    item->good = good;
+    item->state = State::kDone;
+    done_.notify_all();
+    if (item->dropped) {
+      ahead_ -= item->size;
+      items_.erase(item);
+    }
+  }
+  running_ = false;
+}
+
+}  // namespace intact

@@ -1,0 +1,64 @@
+// ReadAhead: shared objects that an import is about to ask for are unpacked by a second thread, while the first compiles and
+// runs Python.
+//
+// In wheels as published every shared object is deflated; unpacking numpy's and pandas' takes a tenth of the time of
+// importing them from sources. A guess that is not asked for costs the other processor's time, and memory until `drop`,
+// which the outermost import calls when it ends; then the thread ends too. Where there is but one processor nothing is
+// done ahead.
+//
+// Threads: every function may be called from any thread; none waits for more than the one object it asks for. A child that is
+// forked meanwhile starts with nothing ahead.
+
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <optional>
+
+#include "core/elf/private_copy_linux.h"
+#include "core/tree/tree.h"
+
+namespace intact {
+
+class ReadAhead {
+ public:
+  // The process's. Registers its fork handlers at first use.
+  static ReadAhead& instance();
+
+  // Guesses from a package that is being imported: the extension modules in its directory, and what the mount bundles for
+  // them ("NAME.libs" at the top, where auditwheel puts it).
+  void expect(const MountPtr& mount, std::uint32_t directory);
+
+  // The object's contents, if they were begun ahead and are good.
+  std::optional<PrivateCopy> take(const Place& place);
+
+  void drop();
+
+ private:
+  enum class State : std::uint8_t { kWaiting, kWorking, kDone };
+  struct Item {
+    Place place;
+    std::uint64_t size = 0;
+    State state = State::kWaiting;
+    bool claimed = false;  // somebody waits for it
+    bool dropped = false;  // nobody will, though it is being worked on
+    bool good = false;
+    PrivateCopy copy = {};
+  };
+
+  ReadAhead() = default;
+  void expect_children(const MountPtr& mount, std::uint32_t directory);
+  void start();
+  void work();
+
+  std::mutex mutex_;  // guards all of it; of an item in work, the copy is the thread's
+  std::condition_variable done_;
+  std::list<Item> items_;
+  std::uint64_t ahead_ = 0;  // bytes of items_
+  std::uint64_t bundled_of_ = 0;  // the last mount whose bundled libraries were expected
+  bool running_ = false;
+};
+
+}  // namespace intact

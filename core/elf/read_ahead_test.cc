@@ -1,0 +1,86 @@
+// What is unpacked ahead is what the archive holds, and nothing of it stays or is waited for in vain.
+
+#include "core/elf/read_ahead.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "core/elf/test_archive.h"
+
+namespace intact {
+namespace {
+
+constexpr int kObjects = 12;
+
+class ReadAheadTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ObjectArchive archive(Packing::kDeflated);
+    for (int i = 0; i < kObjects; ++i) archive.add("pkg/m" + std::to_string(i) + ".so", content(i));
+    archive.add("pkg.libs/libbundled.so.1", content(99)).add("pkg/small.so", "tiny").add("pkg/__init__.py", "");
+    zip_ = std::make_shared<const std::string>(archive.build());
+    auto opened = open_archive(Source{"test", Bytes::borrow(std::as_bytes(std::span(*zip_)), zip_)}, Limits{});
+    ASSERT_TRUE(opened);
+    mount_ = std::make_shared<const Mount>(
+        *std::move(opened), MountOptions{.root = "/r", .name = "r", .prefixes = {}, .extract_directory = {}}, ImportRules{{".so"}});
+  }
+  void TearDown() override { ReadAhead::instance().drop(); }
+
+  static std::string content(int number) {
+    std::string text;
+    while (text.size() < 300'000) text += std::to_string(number) + " " + std::to_string(text.size()) + "\n";
+    return text;
+  }
+  Place place(const std::string& path) const { return {mount_, *mount_->index().find(path)}; }
+  void expect() const { ReadAhead::instance().expect(mount_, *mount_->index().find("pkg")); }
+
+  // How many were begun ahead; each that was is right.
+  int take_all() const {
+    int taken = 0;
+    for (int i = 0; i < kObjects; ++i) {
+      const auto copy = ReadAhead::instance().take(place("pkg/m" + std::to_string(i) + ".so"));
+      if (!copy) continue;
+      ++taken;
+      const std::string expected = content(i);
+      EXPECT_EQ(copy->bytes().size(), expected.size());
+      EXPECT_EQ(std::memcmp(copy->bytes().data(), expected.data(), expected.size()), 0);
+    }
+    return taken;
+  }
+
+  std::shared_ptr<const std::string> zip_;
+  MountPtr mount_;
+};
+
+TEST_F(ReadAheadTest, GivesWhatTheArchiveHoldsAndEachOnce) {
+  expect();
+  take_all();
+  EXPECT_EQ(take_all(), 0);
+}
+
+TEST_F(ReadAheadTest, GivesNothingThatWasNotExpectedOrWasDropped) {
+  EXPECT_EQ(take_all(), 0);
+  expect();
+  ReadAhead::instance().drop();
+  EXPECT_EQ(take_all(), 0);
+}
+
+TEST_F(ReadAheadTest, LeavesSmallObjectsToWhoeverAsks) {
+  expect();
+  EXPECT_FALSE(ReadAhead::instance().take(place("pkg/small.so")));
+}
+
+TEST_F(ReadAheadTest, AForkedChildStartsWithNothingAndMayBeginAnew) {
+  expect();
+  isolated([&] {
+    EXPECT_EQ(take_all(), 0);
+    expect();
+    take_all();
+  });
+}
+
+}  // namespace
+}  // namespace intact
