@@ -13,7 +13,8 @@ struct FoundObject {
 void dealloc(PyObject* self) {
   reinterpret_cast<FoundObject*>(self)->found.~Found();
   PyTypeObject* type = Py_TYPE(self);
-  type_state(type).graveyard->empty();  // it may have been the last to hold a mount
+  // It may have been the last to hold a mount. At the interpreter's end the collector may have cleared the type before.
+  if (PyObject* module = reinterpret_cast<PyHeapTypeObject*>(type)->ht_module) module_state(module).graveyard->empty();
   type->tp_free(self);
   PyRef::steal(reinterpret_cast<PyObject*>(type));
 }
