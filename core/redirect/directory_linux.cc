@@ -104,8 +104,10 @@ DIR* our_fdopendir(int fd) {
   if (redirect_state.any_descriptor.load(std::memory_order_acquire)) {
     if (const auto identity = identity_of(fd)) {
       const auto place = directory_of(fd);
-      errno = identity->directory ? ENOENT : ENOTDIR;
-      if (!place) return nullptr;
+      if (!place) {
+        errno = identity->directory ? ENOENT : ENOTDIR;
+        return nullptr;
+      }
       auto stream = list(*place);
       DIR* const directory = put(std::move(stream));
       if (directory != nullptr) stream_of(directory)->fd.store(fd);

@@ -70,24 +70,25 @@ std::optional<Found> find_on_sys_path(const Snapshot& tree, std::string_view nam
 int in_standard_library(ModuleState& state, PyObject* name) { return PySet_Contains(state.stdlib_module_names.get(), name); }
 
 // Whether sys.path[0], the script's directory or the current one, has the module: a neighbour of the script comes before
-// site-packages, as which a mount ranks. PathFinder looks there, and finds it again when it is asked.
-bool beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
+// site-packages, as which a mount ranks. PathFinder looks there, and finds it again when it is asked. -1 with an exception
+// set on failure: path hooks are anybody's code.
+int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   PyObject* entries = PySys_GetObject("path");  // borrowed
-  if (entries == nullptr || !PyList_Check(entries) || PyList_GET_SIZE(entries) == 0) return false;
+  if (entries == nullptr || !PyList_Check(entries) || PyList_GET_SIZE(entries) == 0) return 0;
   const PyRef entry = PyRef::borrow(PyList_GET_ITEM(entries, 0));
   PyRef holder;
   std::string storage;
   const std::string_view path = path_view(entry.get(), holder);
-  if (path.data() == nullptr || tree.normal_root_of(path, storage).first != nullptr) return false;
+  if (path.data() == nullptr || tree.normal_root_of(path, storage).first != nullptr) return 0;
   const PyRef places = PyRef::steal(PyList_New(0));
-  if (!places || PyList_Append(places.get(), entry.get()) < 0) return PyErr_Clear(), false;
+  if (!places || PyList_Append(places.get(), entry.get()) < 0) return -1;
   const PyRef spec = py_call(state.path_finder_find_spec.get(), name, places.get());
-  const PyRef loader = PyRef::steal(spec && spec.get() != Py_None ? PyObject_GetAttrString(spec.get(), "loader") : nullptr);
-  PyErr_Clear();
-  return loader && loader.get() != Py_None;
+  if (!spec || spec.get() == Py_None) return spec ? 0 : -1;
+  const PyRef loader = PyRef::steal(PyObject_GetAttrString(spec.get(), "loader"));
+  return !loader ? -1 : loader.get() != Py_None;  // a namespace portion has none
 }
 
-// Null found and no exception: not ours, or not certain.
+// Nothing: not ours, not certain, or an exception is set.
 std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, PyObject* name, std::string_view text) {
   const std::vector<const Mount*>* mounts = tree.top_level(text);
   if (mounts == nullptr) return std::nullopt;
@@ -95,7 +96,7 @@ std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, Py
   if (standard < 0) return std::nullopt;
   if (standard == 0) {
     if (auto found = find_on_sys_path(tree, text)) return found;
-    if (!mounts->front()->options().first && beside_script(state, tree, name)) return std::nullopt;
+    if (!mounts->front()->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
   }
   for (const Mount* mount : *mounts) {
     if (standard == 1 && !mount->options().first) continue;

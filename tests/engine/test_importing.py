@@ -181,6 +181,24 @@ def test_package_may_pop_itself_and_import_its_namesake_from_its_own_directory(m
     assert importlib.import_module("twice").real.__file__ == f"{mounted.root}/twice/twice.py"
 
 
+def test_exception_of_a_path_hook_passes_through_as_without_us(mount):
+    """The first entry of sys.path is asked before a mount is: what its finder raises is not lost."""
+    mount({"wanted.py": ""})
+
+    class Finder:
+        def __init__(self, path):
+            if path != "/raises":
+                raise ImportError
+
+        def find_spec(self, name, target=None):
+            raise KeyboardInterrupt(name)
+
+    sys.path_hooks.insert(0, Finder)
+    sys.path.insert(0, "/raises")
+    with pytest.raises(KeyboardInterrupt, match="wanted"):
+        importlib.import_module("wanted")
+
+
 def test_sys_path_entry_of_undecodable_bytes_does_not_hinder_import(mount, tmp_path):
     mount({"archived.py": "n = 1"})
     disk = str(tmp_path / "d\udcff")
