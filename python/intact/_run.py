@@ -9,7 +9,7 @@ import builtins
 import os
 import sys
 from importlib.machinery import SourceFileLoader
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 
 
 def run(program: list[str]) -> int:
@@ -30,7 +30,7 @@ def run(program: list[str]) -> int:
             runpy._run_module_as_main(what)  # what python -m calls
         elif kind == "-c":
             _set_first_path("")
-            exec(compile(what, "<string>", "exec", dont_inherit=True), main.__dict__)
+            exec(_compile_command(what), main.__dict__)
         else:
             _run_script(what, main)
     except (SystemExit, KeyboardInterrupt):
@@ -40,6 +40,16 @@ def run(program: list[str]) -> int:
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
+
+
+def _compile_command(text: str) -> CodeType:
+    """Compile the program of ``-c``. From 3.13 on python's tracebacks show the lines of a command, by linecache."""
+    import linecache
+
+    code = compile(text, "<string>", "exec", dont_inherit=True)
+    if register := getattr(linecache, "_register_code", None):
+        register(code if hasattr(linecache, "_interactive_cache") else "<string>", text, "<string>")  # 3.13.0: by name
+    return code
 
 
 def _run_script(script: str, main: ModuleType) -> None:
