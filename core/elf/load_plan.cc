@@ -63,19 +63,26 @@ Result<void> LoadPlan::read(PlannedImage& image) {
   if (!in_memory_ && image.place.mount->options().extract_directory.empty()) {
     return image_error(image.place, "memory may not be executed here; extract=DIR names a directory to load from");
   }
-  INTACT_ASSIGN(const bool grafted, read_graft(image, node.member));
-  if (!grafted) INTACT_TRY(read_copy(image, node.member));
+  auto ahead = in_memory_ ? ReadAhead::instance().take(image.place) : std::nullopt;
+  if (ahead && !ahead->checked) {
+    INTACT_ASSIGN(image.elf, parse_elf(ahead->copy.bytes()));
+    image.bytes_copied = ahead->copy.bytes().size();
+    image.copy = std::move(ahead->copy);
+  } else {
+    INTACT_ASSIGN(const bool grafted, read_graft(image, node.member, ahead.has_value()));
+    if (!grafted) INTACT_TRY(read_copy(image, node.member));
+  }
   if (image.elf.machine != &kHostMachine) {
     return image_error(image.place, std::string("for ") + image.elf.machine->name + ", this is " + kHostMachine.name);
   }
   return {};
 }
 
-Result<bool> LoadPlan::read_graft(PlannedImage& image, std::size_t member) {
+Result<bool> LoadPlan::read_graft(PlannedImage& image, std::size_t member, bool checked) {
   const Archive& archive = image.place.mount->archive();
   INTACT_ASSIGN(auto extent, archive.extent(member));
   if (!in_memory_ || !extent || !extent_mappable(*extent)) return false;
-  INTACT_TRY(archive.check(member));
+  if (!checked) INTACT_TRY(archive.check(member));
   auto copy = PrivateCopy::create(std::string(base_name(image.path)), extent->size, {});
   if (!copy) return false;  // read_copy will say why
   GraftSource source(*extent, copy->bytes());
@@ -92,12 +99,6 @@ Result<void> LoadPlan::read_copy(PlannedImage& image, std::size_t member) {
   const Archive& archive = image.place.mount->archive();
   const std::uint64_t size = archive.members()[member].size;
   if (size == 0) return image_error(image.place, "empty");
-  if (auto ahead = in_memory_ ? ReadAhead::instance().take(image.place) : std::nullopt) {
-    INTACT_ASSIGN(image.elf, parse_elf(ahead->bytes()));
-    image.copy = *std::move(ahead);
-    image.bytes_copied = size;
-    return {};
-  }
   const std::string& directory = image.place.mount->options().extract_directory;
   const std::string name(base_name(image.path));
   auto copy = PrivateCopy::create(name, size, in_memory_ ? std::string() : directory);

@@ -65,7 +65,7 @@ class LoadPlan {
  private:
   Result<PlannedImage*> add(const Place& place, std::shared_ptr<const SearchScope> loader);
   Result<void> read(PlannedImage& image);
-  Result<bool> read_graft(PlannedImage& image, std::size_t member);
+  Result<bool> read_graft(PlannedImage& image, std::size_t member, bool checked);
   Result<void> read_copy(PlannedImage& image, std::size_t member);
   Result<void> resolve(PlannedImage& image);
   void group_all(PlannedImage& root);

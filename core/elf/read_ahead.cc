@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "core/elf/graft_linux.h"
+
 namespace intact {
 namespace {
 
@@ -23,11 +25,17 @@ bool several_processors() {
   return several;
 }
 
-bool unpack(const Place& place, std::uint64_t size, PrivateCopy& copy) {
+bool prepare(const Place& place, std::uint64_t size, Ahead& result) {
+  const Archive& archive = place.mount->archive();
+  const std::uint32_t member = place.get().member;
+  if (const auto extent = archive.extent(member); extent && *extent && extent_mappable(**extent)) {
+    result.checked = static_cast<bool>(archive.check(member));
+    return result.checked;
+  }
   auto made = PrivateCopy::create(std::string(place.get().name()), static_cast<std::size_t>(size), {});
   if (!made) return false;
-  copy = *std::move(made);
-  return static_cast<bool>(place.mount->archive().read_into(place.get().member, copy.bytes()));
+  result.copy = *std::move(made);
+  return static_cast<bool>(archive.read_into(member, result.copy.bytes()));
 }
 
 }  // namespace
@@ -70,13 +78,13 @@ void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) 
     const Node& node = index.node(n);
     if (node.directory || node.name().find(".so") == std::string_view::npos) continue;
     const Member& member = mount->archive().members()[node.member];
-    if (member.method == 0 || member.size < kLeast || member.size > kMost - std::min(ahead_, kMost)) continue;
+    if (member.size < kLeast || member.size > kMost - std::min(ahead_, kMost)) continue;
     items_.push_back({.place = {mount, n}, .size = member.size});
     ahead_ += member.size;
   }
 }
 
-std::optional<PrivateCopy> ReadAhead::take(const Place& place) {
+std::optional<Ahead> ReadAhead::take(const Place& place) {
   std::unique_lock lock(mutex_);
   const auto found = std::ranges::find_if(items_, [&](const Item& item) {
     return !item.claimed && !item.dropped && item.place.mount == place.mount && item.place.node == place.node;
@@ -86,11 +94,11 @@ std::optional<PrivateCopy> ReadAhead::take(const Place& place) {
     found->claimed = true;
     done_.wait(lock, [&] { return found->state == State::kDone; });
   }
-  std::optional<PrivateCopy> copy;
-  if (found->good) copy = std::move(found->copy);
+  std::optional<Ahead> result;
+  if (found->good) result = std::move(found->result);
   ahead_ -= found->size;
   items_.erase(found);
-  return copy;
+  return result;
 }
 
 void ReadAhead::drop() {
@@ -124,7 +132,7 @@ void ReadAhead::work() {
     if (item == items_.end()) break;
     item->state = State::kWorking;
     lock.unlock();
-    const bool good = unpack(item->place, item->size, item->copy);
+    const bool good = prepare(item->place, item->size, item->result);
     lock.lock();
     item->good = good;
     item->state = State::kDone;

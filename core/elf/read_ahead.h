@@ -1,8 +1,8 @@
-// ReadAhead: shared objects that an import is about to ask for are unpacked by a second thread, while the first compiles and
-// runs Python.
+// ReadAhead: shared objects that an import is about to ask for are unpacked by a second thread, or their CRC-32 is checked
+// where they will be grafted, while the first compiles and runs Python.
 //
-// In wheels as published every shared object is deflated; unpacking numpy's and pandas' takes a tenth of the time of
-// importing them from sources. A guess that is not asked for costs the other processor's time, and memory until `drop`,
+// In wheels as published every shared object is deflated, and unpacking a large package's takes a tenth of the time of
+// importing it from sources. A guess that is not asked for costs the other processor's time, and memory until `drop`,
 // which the outermost import calls when it ends; then the thread ends too. Where there is but one processor nothing is
 // done ahead.
 //
@@ -22,6 +22,11 @@
 
 namespace intact {
 
+struct Ahead {
+  bool checked = false;   // in the archive, for a graft: there is no copy
+  PrivateCopy copy = {};
+};
+
 class ReadAhead {
  public:
   // The process's. Registers its fork handlers at first use.
@@ -31,8 +36,8 @@ class ReadAhead {
   // them ("NAME.libs" at the top, where auditwheel puts it).
   void expect(const MountPtr& mount, std::uint32_t directory);
 
-  // The object's contents, if they were begun ahead and are good.
-  std::optional<PrivateCopy> take(const Place& place);
+  // What was done ahead for an object, if it was begun and went well.
+  std::optional<Ahead> take(const Place& place);
 
   void drop();
 
@@ -45,7 +50,7 @@ class ReadAhead {
     bool claimed = false;  // somebody waits for it
     bool dropped = false;  // nobody will, though it is being worked on
     bool good = false;
-    PrivateCopy copy = {};
+    Ahead result = {};
   };
 
   ReadAhead() = default;
@@ -53,7 +58,7 @@ class ReadAhead {
   void start();
   void work();
 
-  std::mutex mutex_;  // guards all of it; of an item in work, the copy is the thread's
+  std::mutex mutex_;  // guards all of it; of an item in work, the result is the thread's
   std::condition_variable done_;
   std::list<Item> items_;
   std::uint64_t ahead_ = 0;  // bytes of items_
