@@ -48,7 +48,9 @@ ReadAhead& ReadAhead::instance() {
     pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                    [] {
                      ReadAhead& child = instance();  // whose thread was not forked, nor any that waited for it
-                     child.items_.clear();
+                     // What the thread had in hand is half made: it stays, and nobody gets it.
+                     std::erase_if(child.items_, [](const Item& item) { return item.state != State::kWorking; });
+                     for (Item& item : child.items_) item.dropped = true, item.claimed = false;
                      child.ahead_ = 0;
                      child.running_ = false;
                      ::new (static_cast<void*>(&child.done_)) std::condition_variable();
@@ -69,7 +71,7 @@ void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
     }
   }
   expect_children(mount, directory);
-  if (!items_.empty() && !running_) start();
+  if (!running_ && std::ranges::find(items_, State::kWaiting, &Item::state) != items_.end()) start();
 }
 
 void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) {
