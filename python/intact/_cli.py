@@ -36,7 +36,7 @@ class _Member:
     FIELDS = ("path", "directory", "size", "packed_size", "method", "crc", "mode", "offset", "mtime", "encrypted")
     METHODS = {0: "stored", 8: "deflate", 12: "bzip2", 14: "lzma", 93: "zstd"}
 
-    def __init__(self, row: tuple) -> None:
+    def __init__(self, row: tuple[Any, ...]) -> None:
         self.values = dict(zip(self.FIELDS, row, strict=True))
         self.values["method"] = self.METHODS.get(row[4], f"method {row[4]}")
 
@@ -179,7 +179,7 @@ def _stat(options: argparse.Namespace) -> int:
     return 0
 
 
-def _readable(key: str, value: object) -> object:
+def _readable(key: str, value: Any) -> object:
     if key == "crc":
         return f"{value:08x}"
     if key == "mode":

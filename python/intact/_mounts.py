@@ -13,6 +13,8 @@ from intact import _engine
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
+    from typing import Any
+
     from typing_extensions import Buffer
 
 _mounted: list[Mount] = []  # newest first
@@ -98,7 +100,7 @@ def mount(
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise ValueError(f"a mount's name is one component of a path, not {name!r}")
     caps = {"max_members": max_members, "max_member_size": max_member_size, "max_directory_size": max_directory_size}
-    options = {cap: value for cap, value in caps.items() if value is not None}
+    options: dict[str, Any] = {cap: value for cap, value in caps.items() if value is not None}
     if extract is not None:
         options["extract"] = os.path.abspath(os.fspath(extract))
     if files is None:

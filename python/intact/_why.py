@@ -9,8 +9,12 @@ from importlib.machinery import ModuleSpec
 
 import intact
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from typing import Any
 
-def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dict:
+
+def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dict[str, Any]:
     """Mount `archives` and find `module`, its parents being imported for it.
 
     Keys: module; found (bool); origin and kind (None where not found); considered, a list of {place, verdict}.
@@ -32,7 +36,7 @@ def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dic
     }
 
 
-def show(explanation: dict) -> None:
+def show(explanation: dict[str, Any]) -> None:
     if explanation["found"]:
         print(f"{explanation['module']}: {explanation['kind']}, {explanation['origin']}")
     else:
