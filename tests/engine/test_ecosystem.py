@@ -3,8 +3,10 @@
 import importlib
 import importlib.metadata
 import importlib.resources
+import inspect
 import pathlib
 import sys
+from importlib.resources.readers import NamespaceReader
 
 import building
 import intact
@@ -112,11 +114,22 @@ def test_as_file_gives_the_member_itself_and_copies_nothing(thing):
     assert path.exists()
 
 
+# CPython 3.13.0 fails where a portion is found as a directory and inside a zip as well; importlib_resources pull request 315
+# takes the first. Both is what a mount of a path is, because its archive goes on being a file.
+FINDS_BOTH = pytest.mark.xfail(
+    hasattr(NamespaceReader, "_resolve") and "(dir,)" in inspect.getsource(NamespaceReader._resolve),
+    raises=ValueError,
+    reason="importlib.resources of this interpreter does not expect an archive that is a directory too",
+)
+
+
+@FINDS_BOTH
 def test_resources_of_a_namespace_package(thing):
     resource = importlib.resources.files("thing_some.plain") / "more.txt"
     assert resource.read_text() == "more\n"
 
 
+@FINDS_BOTH
 def test_resources_of_a_namespace_package_over_several_mounts(mount):
     mount({"space/one.txt": "1"})
     mount({"space/two.txt": "2"})
