@@ -84,7 +84,7 @@ def stdlib(python, site, directory):
 
     files = directory / "stdlib"
     shutil.rmtree(files, ignore_errors=True)
-    members = {}
+    members, alone = {}, {}
     for path in _whole_library(library):
         relative = path.relative_to(library).as_posix()
         (files / relative).parent.mkdir(parents=True, exist_ok=True)
@@ -97,13 +97,17 @@ def stdlib(python, site, directory):
         except (SyntaxError, ValueError, py_compile.PyCompileError):  # the test suite's own bad examples
             continue
         members[archives.cached_name(relative)] = code  # where importlib and intact look for it
-        members[relative[:-3] + ".pyc"] = code  # where zipimport does
+        members[relative[:-3] + ".pyc"] = alone[relative[:-3] + ".pyc"] = code  # where zipimport does
     made = {"names": names, "preload": ours, "files": str(files)}
-    for title, compression in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
+    for title, contents, compression in (
+        ("stored", members, zipfile.ZIP_STORED),
+        ("deflated", members, zipfile.ZIP_DEFLATED),
+        ("sourceless", alone, zipfile.ZIP_STORED),
+    ):
         made[title] = str(directory / f"stdlib-{title}.zip")
         with zipfile.ZipFile(made[title], "w") as archive:
-            for name in sorted(members):
-                archives.add(archive, name, members[name], compression=compression)
+            for name in sorted(contents):
+                archives.add(archive, name, contents[name], compression=compression)
     return made
 
 

@@ -65,9 +65,12 @@ def stdlib_files(inputs):
     return stdlib_side(inputs, lambda: sys.path.insert(0, files), files)
 
 
-def stdlib_zipimport(inputs):
-    archive = inputs["stdlib"]["stored"]
-    return stdlib_side(inputs, lambda: sys.path.insert(0, archive), archive)
+def stdlib_zipimport(kind):
+    def side(inputs):
+        archive = inputs["stdlib"][kind]
+        return stdlib_side(inputs, lambda: sys.path.insert(0, archive), archive)
+
+    return side
 
 
 def stdlib_intact(kind):
@@ -202,7 +205,9 @@ SIDES = {
     "stdlib-files": stdlib_files,
     "stdlib-stored": stdlib_intact("stored"),
     "stdlib-deflated": stdlib_intact("deflated"),
-    "stdlib-zipimport": stdlib_zipimport,
+    "stdlib-sourceless": stdlib_intact("sourceless"),
+    "stdlib-zipimport": stdlib_zipimport("stored"),
+    "stdlib-zipimport-sourceless": stdlib_zipimport("sourceless"),
     "packages-packed": packages_side(lambda inputs: mounter(inputs, [inputs["packages"]["packed"]])()),
     "packages-wheels": packages_side(lambda inputs: mounter(inputs, inputs["packages"]["wheels"])()),
     "packages-venv": installed("venv"),

@@ -1,6 +1,6 @@
 // Building the tables in one pass over the members, and looking things up in them.
 //
-// Tables use open addressing with linear probing, are at most half full, and keep 32 bits of the hash beside the number, so
+// Tables use open addressing with linear probing, are at most four fifths full, and keep 32 bits of the hash beside the number, so
 // that a miss touches no string.
 //
 // Names that clash: the last member of a name wins, as in zipfile. A name that is both a file and the directory of
@@ -108,12 +108,12 @@ Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, c
     : suffixes_(rules.extension_suffixes) {
   const std::size_t count = archive.members().size();
   nodes_.reserve(count + count / 8 + 8);
-  slots_.reserve(count * 5);
+  slots_.reserve(count * 3);
   directory_slots_.resize(64);
   nodes_.push_back({.path = {}, .directory = true});
   directories_.push_back({});
   for (std::size_t i = 0; i < count;) i = add_run(archive.members(), prefixes, i);
-  file_count_ = static_cast<std::size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return !node.directory; }));
+  file_count_ = nodes_.size() - directories_.size();  // every directory has a node
 }
 
 // Adds members from `first` on that lie in the same directory; gives the number of the next one.
@@ -211,7 +211,7 @@ void Index::insert_stem(std::uint32_t directory, std::string_view stem, std::siz
 // Makes room for `more` keys in a directory's table, which moves to the end of slots_ if it has to grow.
 void Index::reserve(std::uint32_t directory, std::size_t more) {
   Directory& table = directories_[directory];
-  const std::size_t wanted = (table.used + more) * 2;
+  const std::size_t wanted = (table.used + more) * 5 / 4 + 1;  // never quite full: probing ends at an empty slot
   if (wanted <= table.capacity) return;
   const Directory old = table;
   table.capacity = static_cast<std::uint32_t>(std::bit_ceil(wanted));

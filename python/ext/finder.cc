@@ -88,6 +88,13 @@ int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   return !loader ? -1 : loader.get() != Py_None;  // a namespace portion has none
 }
 
+// A module that is built in or frozen is never shadowed, not even by a mount that comes first.
+bool in_interpreter(ModuleState& state, PyObject* name) {
+  const int built_in = PySequence_Contains(state.builtin_module_names.get(), name);
+  const PyRef frozen = built_in == 0 ? py_call(state.is_frozen.get(), name) : PyRef();
+  return built_in == 1 || (frozen && frozen.get() == Py_True);
+}
+
 // Nothing: not ours, not certain, or an exception is set.
 std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, PyObject* name, std::string_view text) {
   const std::vector<const Mount*>* mounts = tree.top_level(text);
@@ -98,8 +105,9 @@ std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, Py
     if (auto found = find_on_sys_path(tree, text)) return found;
     if (!mounts->front()->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
   }
+  const bool anybodys = standard == 0 || !in_interpreter(state, name);
   for (const Mount* mount : *mounts) {
-    if (standard == 1 && !mount->options().first) continue;
+    if (standard == 1 && !(mount->options().first && anybodys)) continue;
     const auto module = mount->index().find_module(text);
     if (module && module->kind != ModuleKind::kNamespace) return Found{tree.pin(mount), *module};
   }

@@ -32,6 +32,8 @@ bool borrow_importlib(ModuleState& state) {
       {state.create_dynamic, "_imp", "create_dynamic"},
       {state.fix_co_filename, "_imp", "_fix_co_filename"},
       {state.source_hash, "_imp", "source_hash"},
+      {state.is_frozen, "_imp", "is_frozen"},
+      {state.builtin_module_names, "sys", "builtin_module_names"},
       {state.builtin_exec, "builtins", "exec"},
       {state.builtin_compile, "builtins", "compile"},
       {state.stdlib_module_names, "sys", "stdlib_module_names"},

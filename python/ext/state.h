@@ -26,7 +26,7 @@ struct ModuleState {
   PyRef error, archive_error, member_error, image_error, tag_error;
   // importlib's: functions and types that we call as it would
   PyRef module_spec_type, call_with_frames_removed, file_get_data, source_path_stats, path_finder_find_spec;
-  PyRef imp, create_dynamic, fix_co_filename, source_hash;
+  PyRef imp, create_dynamic, fix_co_filename, source_hash, is_frozen, builtin_module_names;
   PyRef builtin_exec, builtin_compile, stdlib_module_names, get_dlopen_flags, gc_get_threshold, gc_set_threshold;
   PyRef gc_get_count, gc_get_freeze_count, gc_freeze, gc_unfreeze;
   // attribute names
