@@ -14,7 +14,7 @@ for target in build/fuzz/fuzz/*_fuzz; do
   [ -x "$target" ] || continue
   name=$(basename "$target")
   seeds=()
-  for folder in fuzz/corpus/"${name%_fuzz}" fuzz/rejected/"${name%_fuzz}"; do
+  for folder in fuzz/corpus/"${name%_fuzz}" tests/rejected/"${name%_fuzz}"; do
     if [ -d "$folder" ]; then seeds+=("$folder"); fi
   done
   grown=build/fuzz/corpus/$name

@@ -63,6 +63,12 @@ def test_standard_library_is_shadowed_by_a_mount_that_says_first(mount):
             sys.modules["colorsys"] = kept
 
 
+def test_builtin_and_frozen_modules_are_never_shadowed(mount):
+    mount({"time.py": "shadow = True", "posixpath.py": "shadow = True"}, first=True)
+    finder = next(f for f in sys.meta_path if isinstance(f, intact._engine.Finder))
+    assert finder.find_spec("time") is None and finder.find_spec("posixpath") is None
+
+
 def test_submodule_named_like_the_standard_library_is_the_packages_own(mount):
     mount({"pkg/__init__.py": "", "pkg/json.py": "own = True", "pkg/user.py": "from . import json"})
     assert importlib.import_module("pkg.user").json.own
