@@ -88,7 +88,8 @@ int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   return !loader ? -1 : loader.get() != Py_None;  // a namespace portion has none
 }
 
-// A module that is built in or frozen is never shadowed, not even by a mount that comes first.
+// A module that is built in or frozen is never shadowed, not even by a mount that comes first. Programs that embed Python have
+// some that are not the standard library's.
 bool in_interpreter(ModuleState& state, PyObject* name) {
   const int built_in = PySequence_Contains(state.builtin_module_names.get(), name);
   const PyRef frozen = built_in == 0 ? py_call(state.is_frozen.get(), name) : PyRef();
@@ -100,14 +101,13 @@ std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, Py
   const std::vector<const Mount*>* mounts = tree.top_level(text);
   if (mounts == nullptr) return std::nullopt;
   const int standard = in_standard_library(state, name);
-  if (standard < 0) return std::nullopt;
+  if (standard < 0 || in_interpreter(state, name)) return std::nullopt;
   if (standard == 0) {
     if (auto found = find_on_sys_path(tree, text)) return found;
     if (!mounts->front()->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
   }
-  const bool anybodys = standard == 0 || !in_interpreter(state, name);
   for (const Mount* mount : *mounts) {
-    if (standard == 1 && !(mount->options().first && anybodys)) continue;
+    if (standard == 1 && !mount->options().first) continue;
     const auto module = mount->index().find_module(text);
     if (module && module->kind != ModuleKind::kNamespace) return Found{tree.pin(mount), *module};
   }

@@ -69,6 +69,16 @@ def test_builtin_and_frozen_modules_are_never_shadowed(mount):
     assert finder.find_spec("time") is None and finder.find_spec("posixpath") is None
 
 
+@pytest.mark.parametrize("name", sorted({*sys.builtin_module_names, "__hello__"} - sys.stdlib_module_names))
+@pytest.mark.parametrize("first", [False, True])
+def test_module_of_the_interpreter_is_never_shadowed(mount, name, first):
+    """Built in or frozen (__hello__) and not the standard library's, as are those that a program with Python inside adds."""
+    mount({f"{name}.py": "shadow = True"}, first=first)
+    sys.modules.pop(name, None)
+    assert not hasattr(importlib.import_module(name), "shadow")
+    del sys.modules[name]
+
+
 def test_submodule_named_like_the_standard_library_is_the_packages_own(mount):
     mount({"pkg/__init__.py": "", "pkg/json.py": "own = True", "pkg/user.py": "from . import json"})
     assert importlib.import_module("pkg.user").json.own
