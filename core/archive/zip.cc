@@ -193,8 +193,9 @@ Result<std::uint64_t> ZipArchive::check_header(std::size_t index, std::span<cons
     return member_error(index, "the local header has another name than the central directory", m.offset);
   }
   const std::uint64_t size = reader.position() + header.extra_size;
-  // admit() has checked that the fixed part, the name and the data fit.
-  if (header.extra_size > directory_.start() - m.offset - reader.position() - m.packed_size) {
+  // admit() has checked that the fixed part, the name and the data fit; but the bytes are the user's, and may have changed.
+  const std::uint64_t room = directory_.start() - m.offset;
+  if (size > room || m.packed_size > room - size) {
     return member_error(index, "data reaches into the central directory", m.offset);
   }
   return size;
@@ -205,7 +206,8 @@ Result<std::uint64_t> ZipArchive::find_data(std::size_t index, Workspace& worksp
   const std::size_t size = sizeof(LocalHeader) + directory_.raw_name(index).size();
   std::span<const std::byte> head;
   if (input_.in_memory()) {
-    head = input_.memory().span().subspan(static_cast<std::size_t>(offset), size);
+    const auto left = input_.memory().span().subspan(static_cast<std::size_t>(offset));
+    head = left.first(std::min(size, left.size()));
   } else {
     std::byte* buffer = workspace.scratch(size);
     if (!buffer) return no_memory(index, size);

@@ -48,11 +48,11 @@ ReadAhead& ReadAhead::instance() {
     pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                    [] {
                      ReadAhead& child = instance();  // whose thread was not forked, nor any that waited for it
-                     // What the thread had in hand is half made: it stays, and nobody gets it.
-                     std::erase_if(child.items_, [](const Item& item) { return item.state != State::kWorking; });
-                     for (Item& item : child.items_) item.dropped = true, item.claimed = false;
+                     // What the thread had in hand is half made: it is leaked, not freed.
+                     static_cast<void>(::new std::list<Item>(std::move(child.items_)));
+                     child.items_.clear();
                      child.ahead_ = 0;
-                     child.running_ = false;
+                     child.running_ = child.joinable_ = false;
                      ::new (static_cast<void*>(&child.done_)) std::condition_variable();
                      child.mutex_.unlock();
                    });
@@ -89,7 +89,7 @@ void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) 
 std::optional<Ahead> ReadAhead::take(const Place& place) {
   std::unique_lock lock(mutex_);
   const auto found = std::ranges::find_if(items_, [&](const Item& item) {
-    return !item.claimed && !item.dropped && item.place.mount == place.mount && item.place.node == place.node;
+    return !item.claimed && item.place.mount == place.mount && item.place.node == place.node;
   });
   if (found == items_.end()) return std::nullopt;
   if (found->state == State::kWorking) {
@@ -104,10 +104,21 @@ std::optional<Ahead> ReadAhead::take(const Place& place) {
 }
 
 void ReadAhead::drop() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  forget_waiting();
+  if (std::exchange(joinable_, false)) {
+    const pthread_t thread = thread_;
+    lock.unlock();
+    pthread_join(thread, nullptr);
+    lock.lock();
+    if (!running_) forget_waiting();
+  }
+}
+
+// What nobody waits for, unless the thread has it in hand.
+void ReadAhead::forget_waiting() {
   for (auto item = items_.begin(); item != items_.end();) {
     const bool kept = item->state == State::kWorking || item->claimed;
-    item->dropped = !item->claimed;
     if (!kept) ahead_ -= item->size;
     item = kept ? std::next(item) : items_.erase(item);
   }
@@ -115,15 +126,11 @@ void ReadAhead::drop() {
 
 // Without a thread all stays waiting, and whoever takes it gets nothing.
 void ReadAhead::start() {
+  if (std::exchange(joinable_, false)) pthread_join(thread_, nullptr);  // it ended: running_ is false
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the program's own threads
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  running_ = pthread_create(&thread, &attributes, [](void*) -> void* { return instance().work(), nullptr; }, nullptr) == 0;
-  pthread_attr_destroy(&attributes);
+  joinable_ = running_ = pthread_create(&thread_, nullptr, [](void*) -> void* { return instance().work(), nullptr; }, nullptr) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -139,10 +146,6 @@ void ReadAhead::work() {
     item->good = good;
     item->state = State::kDone;
     done_.notify_all();
-    if (item->dropped) {
-      ahead_ -= item->size;
-      items_.erase(item);
-    }
   }
   running_ = false;
 }

@@ -3,13 +3,15 @@
 //
 // In wheels as published every shared object is deflated, and unpacking a large package's takes a tenth of the time of
 // importing it from sources. A guess that is not asked for costs the other processor's time, and memory until `drop`,
-// which the outermost import calls when it ends; then the thread ends too. Where there is but one processor nothing is
+// which the outermost import calls when it ends; the thread ends there too. Where there is but one processor nothing is
 // done ahead.
 //
-// Threads: every function may be called from any thread; none waits for more than the one object it asks for. A child that is
+// Threads: every function may be called from any thread; none waits for more than one object. A child that is
 // forked meanwhile starts with nothing ahead.
 
 #pragma once
+
+#include <pthread.h>
 
 #include <condition_variable>
 #include <cstdint>
@@ -39,6 +41,7 @@ class ReadAhead {
   // What was done ahead for an object, if it was begun and went well.
   std::optional<Ahead> take(const Place& place);
 
+  // Ends the thread and forgets what was not asked for.
   void drop();
 
  private:
@@ -48,13 +51,13 @@ class ReadAhead {
     std::uint64_t size = 0;
     State state = State::kWaiting;
     bool claimed = false;  // somebody waits for it
-    bool dropped = false;  // nobody will, though it is being worked on
     bool good = false;
     Ahead result = {};
   };
 
   ReadAhead() = default;
   void expect_children(const MountPtr& mount, std::uint32_t directory);
+  void forget_waiting();
   void start();
   void work();
 
@@ -63,7 +66,9 @@ class ReadAhead {
   std::list<Item> items_;
   std::uint64_t ahead_ = 0;  // bytes of items_
   std::uint64_t bundled_of_ = 0;  // the last mount whose bundled libraries were expected
-  bool running_ = false;
+  bool running_ = false;    // the thread takes items
+  bool joinable_ = false;   // thread_ is one to be joined
+  pthread_t thread_ = {};
 };
 
 }  // namespace intact
