@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/elf/graft_linux.h"
+#include "core/elf/load_lock.h"
 
 namespace intact {
 namespace {
@@ -45,7 +46,9 @@ ReadAhead& ReadAhead::instance() {
   static ReadAhead& ahead = *[] {
     alignas(ReadAhead) static std::byte storage[sizeof(ReadAhead)];
     auto* made = ::new (static_cast<void*>(storage)) ReadAhead();
-    pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+    // Whoever loads holds the load lock and asks here: forking takes the two in the same order.
+    pthread_atfork([] { LoadLock::instance().lock(), instance().mutex_.lock(); },
+                   [] { instance().mutex_.unlock(), LoadLock::instance().unlock(); },
                    [] {
                      ReadAhead& child = instance();  // whose thread was not forked, nor any that waited for it
                      // What the thread had in hand is half made: it is leaked, not freed.
@@ -55,6 +58,7 @@ ReadAhead& ReadAhead::instance() {
                      child.running_ = child.joinable_ = false;
                      ::new (static_cast<void*>(&child.done_)) std::condition_variable();
                      child.mutex_.unlock();
+                     LoadLock::instance().unlock();
                    });
     return made;
   }();

@@ -16,7 +16,7 @@ namespace {
 Bytes zip_of(const std::vector<std::string>& paths) {
   std::string body, directory;
   const auto put = [](std::string& to, std::uint64_t value, int size) {
-    for (int i = 0; i < size; ++i) to += static_cast<char>(value >> (8 * i));
+    for (int i = 0; i < size; ++i) to += static_cast<char>(i < 8 ? value >> (8 * i) : 0);
   };
   for (const std::string& path : paths) {
     const std::size_t offset = body.size();
