@@ -130,13 +130,13 @@ int access_target(const Target& target, int mode) {
 
 int our_access(const char* path, int mode) {
   return answer(
-      path, [&](const char* there) { return ::access(there, mode); },
+      path, [&](const char* there) { return ::access(unknown(there), mode); },
       [&](const Target& target) { return access_target(target, mode); });
 }
 
 int our_euidaccess(const char* path, int mode) {
   return answer(
-      path, [&](const char* there) { return ::euidaccess(there, mode); },
+      path, [&](const char* there) { return ::euidaccess(unknown(there), mode); },
       [&](const Target& target) { return access_target(target, mode); });
 }
 
