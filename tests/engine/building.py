@@ -85,7 +85,7 @@ def file_finder(directory):
     return importlib.machinery.FileFinder(str(directory), *bootstrap._get_supported_file_loaders())
 
 
-def python(*arguments, cwd=None, stdin="", env=None, flags=()):
+def python(*arguments, cwd=None, stdin="", env=None, flags=(), preexec_fn=None):
     """Runs the interpreter of the tests; what it printed and how it ended."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "INTACT"))}
     return subprocess.run(
@@ -95,6 +95,7 @@ def python(*arguments, cwd=None, stdin="", env=None, flags=()):
         input=stdin,
         capture_output=True,
         text=True,
+        preexec_fn=preexec_fn,
         timeout=120,
     )
 
