@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace intact {
 namespace {
@@ -24,14 +25,12 @@ std::string Mount::path_of(std::uint32_t node) const {
   return path.empty() ? root() : root() + "/" + std::string(path);
 }
 
-Tree::Tree() : snapshot_(new Snapshot({})), gate_size_(kGateClosed) {}
-
-Tree::~Tree() { delete snapshot_.load(); }
+Tree::Tree() : current_(std::make_unique<const Snapshot>(std::vector<MountPtr>())), snapshot_(current_.get()), gate_size_(kGateClosed) {}
 
 void Tree::attach(MountPtr mount) {
   const std::lock_guard lock(mutex_);
   std::vector<MountPtr> mounts{std::move(mount)};
-  const std::vector<MountPtr>& older = snapshot_.load()->mounts();
+  const std::vector<MountPtr>& older = current_->mounts();
   mounts.insert(mounts.end(), older.begin(), older.end());
   publish(std::move(mounts));
 }
@@ -44,7 +43,7 @@ MountPtr Tree::mount(std::unique_ptr<Archive> archive, MountOptions options, con
 
 bool Tree::unmount(const Mount& mount) {
   const std::lock_guard lock(mutex_);
-  std::vector<MountPtr> mounts = snapshot_.load()->mounts();
+  std::vector<MountPtr> mounts = current_->mounts();
   const auto gone = std::erase_if(mounts, [&](const MountPtr& other) { return other.get() == &mount; });
   if (gone > 0) publish(std::move(mounts));
   return gone > 0;
@@ -53,11 +52,12 @@ bool Tree::unmount(const Mount& mount) {
 void Tree::publish(std::vector<MountPtr> newest_first) {
   auto next = std::make_unique<const Snapshot>(std::move(newest_first));
   set_gate(*next);
-  retired_.emplace_back(snapshot_.exchange(next.release()));
+  snapshot_.store(next.get());
+  retired_.push_back(std::exchange(current_, std::move(next)));
   if (drain()) retired_.clear();
 }
 
-// A reader that still uses an old snapshot added itself to one of the counters before the exchange, so once both have been
+// A reader that still uses an old snapshot added itself to one of the counters before the store, so once both have been
 // seen at zero after it, nobody does. New readers go to the other counter meanwhile, so each runs dry by itself; where a
 // reader is not given the processor for long, old snapshots wait for the next change.
 bool Tree::drain() {

@@ -126,7 +126,6 @@ class Snapshot {
 class Tree {
  public:
   Tree();
-  ~Tree();
 
   // Makes a mount visible, as the newest.
   void attach(MountPtr mount);
@@ -147,7 +146,8 @@ class Tree {
   void set_gate(const Snapshot& snapshot);
 
   std::mutex mutex_;  // of writers
-  std::atomic<const Snapshot*> snapshot_;
+  std::unique_ptr<const Snapshot> current_;  // guarded by mutex_
+  std::atomic<const Snapshot*> snapshot_;    // the same, for readers
   // Readers under way, in two counters; new readers use the one that phase_ names. A snapshot that has been replaced is freed
   // once each counter has been seen at zero afterwards (as in the Linux kernel's SRCU).
   mutable std::atomic<std::uint64_t> readers_[2] = {};

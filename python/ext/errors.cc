@@ -95,12 +95,10 @@ PyObject* raise(ModuleState& state, const Error& error) {
   PyErr_Fetch(&type, &cause, &traceback);
   PyErr_NormalizeException(&type, &cause, &traceback);
   const PyRef owned_type = PyRef::steal(type), owned_traceback = PyRef::steal(traceback);
+  PyRef owned_cause = PyRef::steal(cause);
   const PyRef exception = exception_for(state, error);
-  if (!exception) {
-    Py_XDECREF(cause);
-    return nullptr;
-  }
-  if (cause != nullptr) PyException_SetCause(exception.get(), cause);  // steals
+  if (!exception) return nullptr;
+  if (owned_cause) PyException_SetCause(exception.get(), owned_cause.release());  // steals
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
   return nullptr;
 }
