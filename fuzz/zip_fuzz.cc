@@ -21,11 +21,11 @@ void require(bool holds) {
 }
 
 void compare(const Archive& memory, const Archive& file) {
-  require(memory.members().size() == file.members().size());
+  require(memory.size() == file.size());
   require(memory.unreachable() == file.unreachable());
-  for (std::size_t i = 0; i < memory.members().size(); ++i) {
-    const Member& member = memory.members()[i];
-    require(member.path == file.members()[i].path && !member.path.empty());
+  for (std::size_t i = 0; i < memory.size(); ++i) {
+    const Member member = memory.member(i);
+    require(member.path == file.member_name(i).path && !member.path.empty());
     require(memory.mtime(i) == file.mtime(i));
     const auto bytes = memory.read(i);
     const auto same = file.read(i);

@@ -17,7 +17,7 @@ constexpr const Format* kFormats[] = {&kDirectoryFormat, &kZipFormat};
 }  // namespace
 
 Error Archive::member_error(std::size_t index, std::string reason, std::optional<std::uint64_t> offset) const {
-  return Error{ErrorCode::kMember, std::move(reason), name_, std::string(members()[index].path), offset};
+  return Error{ErrorCode::kMember, std::move(reason), name_, std::string(member_name(index).path), offset};
 }
 
 Result<std::unique_ptr<Archive>> open_archive(Source source, const Limits& limits) {

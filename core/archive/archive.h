@@ -3,7 +3,7 @@
 // A format is one file (zip.cc, directory.cc) that ends in one entry of the table in archive.cc. Opening
 // tells "not mine" (a null pointer: the next format is asked) from "mine but broken" (an error).
 //
-// Ownership: an Archive owns its source (memory or descriptor); views in Member live as long as it does.
+// Ownership: an Archive owns its source (memory or descriptor); views that it gives live as long as it does.
 // Threads: after opening an Archive never changes, and every function may be called from any thread.
 // Failure: every error names the archive, and the member and offset where there is one.
 
@@ -29,6 +29,11 @@ struct Limits {
   std::uint64_t members = 4'000'000;
   std::uint64_t member_size = std::uint64_t{4} << 30;     // bytes, unpacked
   std::uint64_t directory_size = std::uint64_t{1} << 30;  // bytes of the central directory
+};
+
+struct MemberName {
+  std::string_view path;  // as in Member
+  bool directory = false;
 };
 
 struct Member {
@@ -64,7 +69,11 @@ class Archive {
   const std::string& name() const { return name_; }
   virtual const char* format() const = 0;  // "zip", "directory"
 
-  virtual std::span<const Member> members() const = 0;
+  // Members are numbered from 0 in the archive's order.
+  virtual std::size_t size() const = 0;
+  virtual Member member(std::size_t index) const = 0;
+  // The part of it that an index asks of every member.
+  virtual MemberName member_name(std::size_t index) const = 0;
 
   // Entries that are not among the members because their names cannot be paths below a root ("..", absolute,
   // NUL; docs/formats/zip.md). They cannot be reached; `verify` reports how many there are.

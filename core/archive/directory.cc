@@ -118,7 +118,9 @@ class DirectoryArchive final : public Archive {
       : Archive(std::move(name)), root_(std::move(root)), real_root_(std::move(real_root)), found_(std::move(found)), limits_(limits) {}
 
   const char* format() const override { return "directory"; }
-  std::span<const Member> members() const override { return found_.members; }
+  std::size_t size() const override { return found_.members.size(); }
+  Member member(std::size_t index) const override { return found_.members[index]; }
+  MemberName member_name(std::size_t index) const override { return {found_.members[index].path, found_.members[index].directory}; }
   std::size_t unreachable() const override { return found_.unreachable; }
 
   std::int64_t mtime(std::size_t index) const override;

@@ -36,7 +36,7 @@ class DirectoryTest : public testing::Test {
   }
   static std::vector<std::string> paths(const Archive& archive) {
     std::vector<std::string> all;
-    for (const Member& member : archive.members()) all.push_back(std::string(member.path) + (member.directory ? "/" : ""));
+    for (std::size_t i = 0; i < archive.size(); ++i) all.push_back(std::string(archive.member(i).path) + (archive.member(i).directory ? "/" : ""));
     return all;
   }
   static std::string text(const Archive& archive, std::size_t index) {
@@ -56,7 +56,7 @@ TEST_F(DirectoryTest, ListsFilesAndDirectoriesSorted) {
   ASSERT_TRUE(archive);
   EXPECT_STREQ(archive->format(), "directory");
   EXPECT_THAT(paths(*archive), ElementsAre("c", "empty/", "pkg/", "pkg/a.py", "pkg/b.py"));
-  EXPECT_EQ(archive->members()[3].size, 2u);
+  EXPECT_EQ(archive->member(3).size, 2u);
   EXPECT_EQ(text(*archive, 3), "aa");
   EXPECT_TRUE(archive->check(3));
   EXPECT_FALSE(archive->extent(3)->has_value());
@@ -71,7 +71,7 @@ TEST_F(DirectoryTest, ModeAndTimeAreTheFiles) {
   const auto archive = open();
   ASSERT_TRUE(archive);
   EXPECT_EQ(archive->mtime(0), 1'600'000'001);
-  EXPECT_EQ(archive->members()[0].mode, S_IFREG | 0750u);
+  EXPECT_EQ(archive->member(0).mode, S_IFREG | 0750u);
 }
 
 TEST_F(DirectoryTest, ReadingGivesTheFileAsItIsNow) {
@@ -171,7 +171,7 @@ TEST_F(DirectoryTest, DirectoriesNestedTooDeepAreUnreachable) {
   fs::create_directories(path);
   const auto archive = open();
   ASSERT_TRUE(archive);
-  EXPECT_EQ(archive->members().size(), 128u);
+  EXPECT_EQ(archive->size(), 128u);
   EXPECT_EQ(archive->unreachable(), 1u);
 }
 

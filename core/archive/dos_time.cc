@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <utility>
 
 namespace intact {
 namespace {
 
-constexpr std::uint32_t kHourShift = 11;
 // An archive with more distinct hours than this gets the offset of the nearest one for the rest.
 constexpr std::size_t kMostHours = 4096;
 
@@ -35,12 +35,8 @@ std::int64_t as_utc(std::uint32_t time) {
 
 }  // namespace
 
-DosTimes::DosTimes(std::span<const Member> members) {
-  std::vector<std::uint32_t> hours;
-  for (const Member& member : members) {
-    const std::uint32_t hour = member.time >> kHourShift;
-    if (hours.empty() || hours.back() != hour) hours.push_back(hour);
-  }
+void DosTimes::settle() {
+  std::vector<std::uint32_t> hours = std::move(expected_);
   std::sort(hours.begin(), hours.end());
   hours.erase(std::unique(hours.begin(), hours.end()), hours.end());
   const std::size_t step = hours.size() / kMostHours + 1;

@@ -12,14 +12,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <type_traits>
 
 #include "core/archive/codecs.h"
-#include "core/archive/dos_time.h"
 #include "core/archive/formats.h"
 #include "core/archive/input.h"
 #include "core/archive/zip_directory.h"
-#include "core/archive/zip_names.h"
 #include "core/base/reader.h"
 
 namespace intact {
@@ -37,226 +34,213 @@ std::string hex(std::uint32_t number) {
   return text;
 }
 
+bool stored(const Entry& entry) { return entry.method == static_cast<std::uint16_t>(Method::kStored); }
+
 class ZipArchive final : public Archive {
  public:
   ZipArchive(std::string name, Input input, ZipDirectory directory, const Limits& limits)
-      : Archive(std::move(name)), input_(std::move(input)), directory_(std::move(directory)), times_(directory_.members()), limits_(limits) {}
+      : Archive(std::move(name)), input_(std::move(input)), directory_(std::move(directory)), limits_(limits) {}
 
   const char* format() const override { return "zip"; }
-  std::span<const Member> members() const override { return directory_.members(); }
+  std::size_t size() const override { return directory_.size(); }
+  Member member(std::size_t index) const override { return directory_.entry(index); }
+  MemberName member_name(std::size_t index) const override { return directory_.member_name(index); }
   std::size_t unreachable() const override { return directory_.unreachable(); }
 
-  std::int64_t mtime(std::size_t index) const override;
+  std::int64_t mtime(std::size_t index) const override { return directory_.mtime(index); }
   Result<Bytes> read(std::size_t index) const override;
   Result<void> read_into(std::size_t index, std::span<std::byte> target) const override;
   Result<std::optional<Extent>> extent(std::size_t index) const override;
   Result<void> check(std::size_t index) const override;
 
  private:
-  const Member& member(std::size_t index) const { return members()[index]; }
-  bool stored(std::size_t index) const { return member(index).method == static_cast<std::uint16_t>(Method::kStored); }
-
   // The steps of reading.
-  Result<void> admit(std::size_t index) const;
-  std::uint64_t guess_header_size(std::size_t index) const;
-  Result<std::uint64_t> check_header(std::size_t index, std::span<const std::byte> head) const;
-  Result<std::uint64_t> find_data(std::size_t index, Workspace& workspace) const;
-  Result<void> read_stored(std::size_t index, std::span<std::byte> target, Workspace& workspace) const;
-  Result<std::span<const std::byte>> read_packed(std::size_t index, Workspace& workspace) const;
-  Result<void> check_crc(std::size_t index, std::uint32_t crc) const;
+  Result<void> admit(const Entry& entry) const;
+  Result<void> fill(const Entry& entry, std::span<std::byte> target) const;
+  std::uint64_t guess_header_size(const Entry& entry) const;
+  Result<std::uint64_t> check_header(const Entry& entry, std::span<const std::byte> head) const;
+  Result<std::uint64_t> find_data(const Entry& entry, Workspace& workspace) const;
+  Result<void> read_stored(const Entry& entry, std::span<std::byte> target, Workspace& workspace) const;
+  Result<std::span<const std::byte>> read_packed(const Entry& entry, Workspace& workspace) const;
+  Result<void> check_crc(const Entry& entry, std::uint32_t crc) const;
 
-  Result<void> fetch(std::size_t index, std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const;
-  Error no_memory(std::size_t index, std::uint64_t size) const {
-    return member_error(index, "no memory for " + std::to_string(size) + " bytes");
+  Result<void> fetch(const Entry& entry, std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const;
+  Error failure(const Entry& entry, std::string reason) const { return member_error(entry.index, std::move(reason), entry.offset); }
+  Error no_memory(const Entry& entry, std::uint64_t size) const {
+    return member_error(entry.index, "no memory for " + std::to_string(size) + " bytes");
   }
 
   Input input_;
   ZipDirectory directory_;
-  DosTimes times_;
   Limits limits_;
   mutable WorkspacePool workspaces_;  // lock-free
 };
 
-std::int64_t ZipArchive::mtime(std::size_t index) const {
-  // Info-ZIP's extended timestamp, in UTC: a byte of flags, of which bit 0 says that the modification time follows.
-  if (const auto field = find_extra(directory_.extra(index), kExtraTimestamp)) {
-    Reader reader(*field);
-    const bool modified = reader.u8() & 1;
-    const auto seconds = static_cast<std::int32_t>(reader.u32());
-    if (modified && reader.ok()) return seconds;
-  }
-  return times_.seconds(member(index).time);
-}
-
 Result<Bytes> ZipArchive::read(std::size_t index) const {
-  INTACT_TRY(admit(index));
-  const auto size = static_cast<std::size_t>(member(index).size);
-  if (stored(index) && input_.in_memory()) {
+  const Entry entry = directory_.entry(index);
+  INTACT_TRY(admit(entry));
+  const auto size = static_cast<std::size_t>(entry.size);
+  if (stored(entry) && input_.in_memory()) {
     WorkspacePool::Lease workspace(workspaces_);
-    INTACT_ASSIGN(const std::uint64_t offset, find_data(index, *workspace));
+    INTACT_ASSIGN(const std::uint64_t offset, find_data(entry, *workspace));
     Bytes bytes = input_.memory().part(static_cast<std::size_t>(offset), size);
-    INTACT_TRY(check_crc(index, crc32(bytes.span())));
+    INTACT_TRY(check_crc(entry, crc32(bytes.span())));
     return bytes;
   }
   auto buffer = try_allocate(size);
-  if (!buffer) return no_memory(index, size);
-  INTACT_TRY(read_into(index, {buffer.get(), size}));
+  if (!buffer) return no_memory(entry, size);
+  INTACT_TRY(fill(entry, {buffer.get(), size}));
   return Bytes::own(std::move(buffer), size);
 }
 
 Result<void> ZipArchive::read_into(std::size_t index, std::span<std::byte> target) const {
-  INTACT_TRY(admit(index));
-  if (target.size() != member(index).size) return Error{ErrorCode::kArgument, "a target of another size than the member", name()};
-  WorkspacePool::Lease workspace(workspaces_);
-  if (stored(index)) {
-    INTACT_TRY(read_stored(index, target, *workspace));
-  } else {
-    INTACT_ASSIGN(const auto packed, read_packed(index, *workspace));
-    if (auto reason = workspace->unpack(static_cast<Method>(member(index).method), packed, target)) {
-      return member_error(index, *std::move(reason), member(index).offset);
-    }
-  }
-  return check_crc(index, crc32(target));
+  const Entry entry = directory_.entry(index);
+  INTACT_TRY(admit(entry));
+  if (target.size() != entry.size) return Error{ErrorCode::kArgument, "a target of another size than the member", name()};
+  return fill(entry, target);
 }
 
 Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
-  if (!stored(index) || member(index).encrypted || input_.in_memory()) return std::optional<Extent>();
-  INTACT_TRY(admit(index));
+  const Entry entry = directory_.entry(index);
+  if (!stored(entry) || entry.encrypted || input_.in_memory()) return std::optional<Extent>();
+  INTACT_TRY(admit(entry));
   WorkspacePool::Lease workspace(workspaces_);
-  INTACT_ASSIGN(const std::uint64_t offset, find_data(index, *workspace));
-  return std::optional(Extent{input_.fd(), offset, member(index).size});
+  INTACT_ASSIGN(const std::uint64_t offset, find_data(entry, *workspace));
+  return std::optional(Extent{input_.fd(), offset, entry.size});
 }
 
 Result<void> ZipArchive::check(std::size_t index) const {
-  if (!stored(index) || input_.in_memory()) {
+  const Entry entry = directory_.entry(index);
+  if (!stored(entry) || input_.in_memory()) {
     auto bytes = read(index);
     return bytes ? Result<void>() : std::move(bytes).error();
   }
-  INTACT_TRY(admit(index));
+  INTACT_TRY(admit(entry));
   WorkspacePool::Lease workspace(workspaces_);
-  INTACT_ASSIGN(std::uint64_t offset, find_data(index, *workspace));
+  INTACT_ASSIGN(std::uint64_t offset, find_data(entry, *workspace));
   std::byte* piece = workspace->scratch(kPiece);
-  if (!piece) return no_memory(index, kPiece);
+  if (!piece) return no_memory(entry, kPiece);
   std::uint32_t crc = 0;
-  for (std::uint64_t left = member(index).size; left > 0;) {
+  for (std::uint64_t left = entry.size; left > 0;) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, kPiece));
-    INTACT_TRY(fetch(index, offset, {}, {piece, size}));
+    INTACT_TRY(fetch(entry, offset, {}, {piece, size}));
     crc = crc32({piece, size}, crc);
     offset += size;
     left -= size;
   }
-  return check_crc(index, crc);
+  return check_crc(entry, crc);
 }
 
 // What the directory alone tells: whether the member may be read, before memory or time is spent on it.
-Result<void> ZipArchive::admit(std::size_t index) const {
-  const Member& m = member(index);
-  const auto refuse = [&](std::string reason) { return member_error(index, std::move(reason), m.offset); };
-  if (m.encrypted) return refuse("encrypted, which is not supported");
-  if (directory_.header(index).flags & kFlagPatch) return refuse("compressed patch data, which is not supported");
-  if (auto reason = unsupported_method(m.method)) return refuse(*std::move(reason));
-  if (m.size > limits_.member_size || m.packed_size > limits_.member_size) {
-    return refuse("of " + std::to_string(std::max(m.size, m.packed_size)) + " bytes, over the limit of " +
-                  std::to_string(limits_.member_size));
+Result<void> ZipArchive::admit(const Entry& entry) const {
+  if (entry.encrypted) return failure(entry, "encrypted, which is not supported");
+  if (entry.flags & kFlagPatch) return failure(entry, "compressed patch data, which is not supported");
+  if (auto reason = unsupported_method(entry.method)) return failure(entry, *std::move(reason));
+  if (entry.size > limits_.member_size || entry.packed_size > limits_.member_size) {
+    return failure(entry, "of " + std::to_string(std::max(entry.size, entry.packed_size)) + " bytes, over the limit of " +
+                              std::to_string(limits_.member_size));
   }
-  if (m.size > SIZE_MAX || m.packed_size > SIZE_MAX) return refuse("larger than this machine's memory");
-  const std::uint64_t header = sizeof(LocalHeader) + directory_.raw_name(index).size();
-  if (m.offset > directory_.start() || header > directory_.start() - m.offset ||
-      m.packed_size > directory_.start() - m.offset - header) {
-    return refuse("said to reach into the central directory");
+  if (entry.size > SIZE_MAX || entry.packed_size > SIZE_MAX) return failure(entry, "larger than this machine's memory");
+  const std::uint64_t header = sizeof(LocalHeader) + entry.raw_name.size();
+  if (entry.offset > directory_.start() || header > directory_.start() - entry.offset ||
+      entry.packed_size > directory_.start() - entry.offset - header) {
+    return failure(entry, "said to reach into the central directory");
   }
-  if (!plausible_size(static_cast<Method>(m.method), m.packed_size, m.size)) {
-    return refuse(std::to_string(m.packed_size) + " bytes cannot unpack to " + std::to_string(m.size));
+  if (!plausible_size(static_cast<Method>(entry.method), entry.packed_size, entry.size)) {
+    return failure(entry, std::to_string(entry.packed_size) + " bytes cannot unpack to " + std::to_string(entry.size));
   }
   return {};
+}
+
+// Of a member that was admitted, into as much memory as it says it has.
+Result<void> ZipArchive::fill(const Entry& entry, std::span<std::byte> target) const {
+  WorkspacePool::Lease workspace(workspaces_);
+  if (stored(entry)) {
+    INTACT_TRY(read_stored(entry, target, *workspace));
+  } else {
+    INTACT_ASSIGN(const auto packed, read_packed(entry, *workspace));
+    if (auto reason = workspace->unpack(static_cast<Method>(entry.method), packed, target)) return failure(entry, *std::move(reason));
+  }
+  return check_crc(entry, crc32(target));
 }
 
 // How long the local header with name and extra field probably is: what lies between this header's start and the next
 // one's, less the data. Its name always fits; the size never reaches into the central directory.
-std::uint64_t ZipArchive::guess_header_size(std::size_t index) const {
-  const Member& m = member(index);
-  const std::uint64_t least = sizeof(LocalHeader) + directory_.raw_name(index).size();
-  const std::uint64_t next = index + 1 < members().size() ? member(index + 1).offset : directory_.start();
-  const std::uint64_t end = next > m.offset ? std::min(next, directory_.start()) : directory_.start();
-  const std::uint64_t header = end - m.offset >= m.packed_size ? end - m.offset - m.packed_size : 0;
+std::uint64_t ZipArchive::guess_header_size(const Entry& entry) const {
+  const std::uint64_t least = sizeof(LocalHeader) + entry.raw_name.size();
+  const std::uint64_t next = entry.index + 1 < size() ? directory_.entry(entry.index + 1).offset : directory_.start();
+  const std::uint64_t end = next > entry.offset ? std::min(next, directory_.start()) : directory_.start();
+  const std::uint64_t header = end - entry.offset >= entry.packed_size ? end - entry.offset - entry.packed_size : 0;
   return header >= least && header - least <= kMostExtra ? header : least;
 }
 
 // Where the data starts, counted from the local header, of which `head` has at least the fixed part and the name.
-Result<std::uint64_t> ZipArchive::check_header(std::size_t index, std::span<const std::byte> head) const {
-  const Member& m = member(index);
+Result<std::uint64_t> ZipArchive::check_header(const Entry& entry, std::span<const std::byte> head) const {
   Reader reader(head);
   const auto header = reader.record<LocalHeader>();
-  if (header.signature != kLocalSignature) return member_error(index, "no local header where one should be", m.offset);
-  const std::string_view expected = directory_.raw_name(index);
+  if (header.signature != kLocalSignature) return failure(entry, "no local header where one should be");
+  const std::string_view expected = entry.raw_name;
   if (header.name_size != expected.size() || reader.text(expected.size()) != expected) {
-    return member_error(index, "the local header has another name than the central directory", m.offset);
+    return failure(entry, "the local header has another name than the central directory");
   }
   const std::uint64_t size = reader.position() + header.extra_size;
-  // admit() has checked that the fixed part, the name and the data fit; but the bytes are the user's, and may have changed.
-  const std::uint64_t room = directory_.start() - m.offset;
-  if (size > room || m.packed_size > room - size) {
-    return member_error(index, "data reaches into the central directory", m.offset);
-  }
+  // admit() has checked that the fixed part, the name and the data fit; the extra field is known only now.
+  const std::uint64_t room = directory_.start() - entry.offset;
+  if (size > room || entry.packed_size > room - size) return failure(entry, "data reaches into the central directory");
   return size;
 }
 
-Result<std::uint64_t> ZipArchive::find_data(std::size_t index, Workspace& workspace) const {
-  const std::uint64_t offset = member(index).offset;
-  const std::size_t size = sizeof(LocalHeader) + directory_.raw_name(index).size();
+Result<std::uint64_t> ZipArchive::find_data(const Entry& entry, Workspace& workspace) const {
+  const std::size_t size = sizeof(LocalHeader) + entry.raw_name.size();
   std::span<const std::byte> head;
   if (input_.in_memory()) {
-    const auto left = input_.memory().span().subspan(static_cast<std::size_t>(offset));
+    const auto left = input_.memory().span().subspan(static_cast<std::size_t>(entry.offset));
     head = left.first(std::min(size, left.size()));
   } else {
     std::byte* buffer = workspace.scratch(size);
-    if (!buffer) return no_memory(index, size);
-    INTACT_TRY(fetch(index, offset, {}, {buffer, size}));
+    if (!buffer) return no_memory(entry, size);
+    INTACT_TRY(fetch(entry, entry.offset, {}, {buffer, size}));
     head = {buffer, size};
   }
-  INTACT_ASSIGN(const std::uint64_t header, check_header(index, head));
-  return offset + header;
+  INTACT_ASSIGN(const std::uint64_t header, check_header(entry, head));
+  return entry.offset + header;
 }
 
-Result<void> ZipArchive::read_stored(std::size_t index, std::span<std::byte> target, Workspace& workspace) const {
-  const std::uint64_t offset = member(index).offset;
-  const auto guess = static_cast<std::size_t>(guess_header_size(index));
+Result<void> ZipArchive::read_stored(const Entry& entry, std::span<std::byte> target, Workspace& workspace) const {
+  const auto guess = static_cast<std::size_t>(guess_header_size(entry));
   std::byte* head = workspace.scratch(guess);
-  if (!head) return no_memory(index, guess);
-  INTACT_TRY(fetch(index, offset, {head, guess}, target));
-  INTACT_ASSIGN(const std::uint64_t header, check_header(index, {head, guess}));
-  if (header != guess) INTACT_TRY(fetch(index, offset + header, {}, target));
+  if (!head) return no_memory(entry, guess);
+  INTACT_TRY(fetch(entry, entry.offset, {head, guess}, target));
+  INTACT_ASSIGN(const std::uint64_t header, check_header(entry, {head, guess}));
+  if (header != guess) INTACT_TRY(fetch(entry, entry.offset + header, {}, target));
   return {};
 }
 
 // The compressed bytes, in the workspace's scratch buffer or where they lie in memory.
-Result<std::span<const std::byte>> ZipArchive::read_packed(std::size_t index, Workspace& workspace) const {
-  const std::uint64_t offset = member(index).offset;
-  const auto packed_size = static_cast<std::size_t>(member(index).packed_size);
+Result<std::span<const std::byte>> ZipArchive::read_packed(const Entry& entry, Workspace& workspace) const {
+  const auto packed_size = static_cast<std::size_t>(entry.packed_size);
   if (input_.in_memory()) {
-    INTACT_ASSIGN(const std::uint64_t data, find_data(index, workspace));
+    INTACT_ASSIGN(const std::uint64_t data, find_data(entry, workspace));
     return input_.memory().span().subspan(static_cast<std::size_t>(data), packed_size);
   }
-  const auto guess = static_cast<std::size_t>(guess_header_size(index));
+  const auto guess = static_cast<std::size_t>(guess_header_size(entry));
   std::byte* buffer = workspace.scratch(guess + packed_size);
-  if (!buffer) return no_memory(index, guess + packed_size);
-  INTACT_TRY(fetch(index, offset, {}, {buffer, guess + packed_size}));
-  INTACT_ASSIGN(const std::uint64_t header, check_header(index, {buffer, guess}));
-  if (header != guess) INTACT_TRY(fetch(index, offset + header, {}, {buffer + guess, packed_size}));
+  if (!buffer) return no_memory(entry, guess + packed_size);
+  INTACT_TRY(fetch(entry, entry.offset, {}, {buffer, guess + packed_size}));
+  INTACT_ASSIGN(const std::uint64_t header, check_header(entry, {buffer, guess}));
+  if (header != guess) INTACT_TRY(fetch(entry, entry.offset + header, {}, {buffer + guess, packed_size}));
   return std::span<const std::byte>(buffer + guess, packed_size);
 }
 
-Result<void> ZipArchive::check_crc(std::size_t index, std::uint32_t crc) const {
-  const Member& m = member(index);
-  if (crc == m.crc) return {};
-  return member_error(index, "CRC-32 is " + hex(crc) + ", the directory says " + hex(m.crc), m.offset);
+Result<void> ZipArchive::check_crc(const Entry& entry, std::uint32_t crc) const {
+  if (crc == entry.crc) return {};
+  return failure(entry, "CRC-32 is " + hex(crc) + ", the directory says " + hex(entry.crc));
 }
 
-Result<void> ZipArchive::fetch(std::size_t index, std::uint64_t offset, std::span<std::byte> head,
-                               std::span<std::byte> target) const {
+Result<void> ZipArchive::fetch(const Entry& entry, std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
   auto got = input_.read2(offset, head, target);
   if (got) return {};
-  Error error = member_error(index, got.error().reason, got.error().offset);
+  Error error = member_error(entry.index, got.error().reason, got.error().offset);
   error.system_errno = got.error().system_errno;
   if (error.system_errno != 0) error.code = ErrorCode::kSystem;
   return error;

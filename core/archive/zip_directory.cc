@@ -2,6 +2,8 @@
 
 #include "core/archive/zip_directory.h"
 
+#include <cstring>
+
 #include "core/archive/zip_names.h"
 #include "core/base/path.h"
 #include "core/base/reader.h"
@@ -12,6 +14,7 @@ namespace {
 
 // 4.5.3: the numbers that are saturated in the record, in this order, and no others.
 bool read_zip64(const CentralHeader& header, std::span<const std::byte> extra, Member& member) {
+  if (header.size != kIn64 && header.packed_size != kIn64 && header.offset != kIn64) return true;
   const auto field = find_extra(extra, kExtraZip64);
   if (!field) return true;  // then the numbers mean what they say
   Reader reader(*field);
@@ -20,6 +23,19 @@ bool read_zip64(const CentralHeader& header, std::span<const std::byte> extra, M
   if (header.offset == kIn64) member.offset = reader.u64();
   return reader.ok();
 }
+
+// What is wrong with a record that is all there, or null.
+const char* check(const CentralHeader& header, std::span<const std::byte> extra) {
+  if (header.signature != kCentralSignature) return "no record of the central directory where one should be";
+  if (header.disk != 0 && header.disk != kIn64Short) return "a member on another disk";
+  Member member;
+  return read_zip64(header, extra, member) ? nullptr : "a zip64 field that is too short";
+}
+
+bool names_directory(std::string_view name) { return !name.empty() && name.back() == '/'; }
+
+// A name that was found to be one of a member.
+std::string_view path_of(std::string_view name) { return name.substr(0, name.size() - names_directory(name)); }
 
 }  // namespace
 
@@ -33,20 +49,12 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   if (place.count > place.size / sizeof(CentralHeader)) return refuse("more members stated than the central directory has room for");
   if (place.count > limits.members) return refuse(std::to_string(place.count) + " members are over the limit");
 
-  ZipDirectory directory;
-  directory.start_ = place.start;
-  const auto size = static_cast<std::size_t>(place.size);
-  if (input.in_memory()) {
-    directory.bytes_ = input.memory().part(static_cast<std::size_t>(place.start), size);
-  } else {
-    auto buffer = std::make_shared<std::vector<std::byte, LargeAllocator<std::byte>>>(size);
-    INTACT_TRY(input.read(place.start, *buffer));
-    directory.bytes_ = Bytes::borrow(*buffer, buffer);
-  }
-  directory.members_.reserve(static_cast<std::size_t>(place.count));
-  directory.positions_.reserve(static_cast<std::size_t>(place.count));
+  ZipDirectory directory(place);
+  directory.bytes_.resize(static_cast<std::size_t>(place.size));
+  INTACT_TRY(input.read(place.start, directory.bytes_));
+  directory.records_.reserve(static_cast<std::size_t>(place.count));
 
-  Reader reader(directory.bytes_.span());
+  Reader reader(directory.bytes_);
   std::uint64_t count = 0;
   for (; reader.left() > 0; ++count) {
     const auto position = static_cast<std::uint32_t>(reader.position());
@@ -55,79 +63,85 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
     const auto extra = reader.take(header.extra_size);
     reader.skip(header.comment_size);
     if (!reader.ok()) return refuse("a record of the central directory is cut", position);
-    if (header.signature != kCentralSignature) return refuse("no record of the central directory where one should be", position);
+    if (const char* reason = check(header, extra)) return refuse(reason, position);
     if (count == limits.members) return refuse("more members than the limit", position);
-    if (const char* reason = directory.add(position, header, name, extra, place.prefix)) return refuse(reason, position);
+    const Naming naming = directory.name_member(header, name, extra);
+    if (naming == Naming::kUnreachable) {
+      ++directory.unreachable_;
+      continue;
+    }
+    directory.times_.expect(header.time);
+    const auto converted = static_cast<std::uint32_t>(directory.names_.size() - 1);
+    directory.records_.push_back({position, naming == Naming::kConverted ? converted : kAsItStands});
   }
   if (count != place.count && !(place.count_wraps && (count & 0xFFFF) == place.count)) {
     return refuse(std::to_string(place.count) + " members stated, " + std::to_string(count) + " found");
   }
+  directory.times_.settle();
   return directory;
 }
 
-const char* ZipDirectory::add(std::uint32_t position, const CentralHeader& header, std::string_view raw_name,
-                              std::span<const std::byte> extra, std::uint64_t prefix) {
-  Member& member = members_.emplace_back();
-  member.size = header.size;
-  member.packed_size = header.packed_size;
-  member.offset = header.offset;
-  member.crc = header.crc;
-  member.mode = header.external_attributes >> 16;
-  member.time = header.time;
-  member.method = header.method;
-  member.encrypted = (header.flags & (kFlagEncrypted | kFlagStrongEncryption | kFlagMasked)) != 0;
-  if (member.size == kIn64 || member.packed_size == kIn64 || member.offset == kIn64) {
-    if (!read_zip64(header, extra, member)) return "a zip64 field that is too short";
-  }
-  if (header.disk != 0 && header.disk != kIn64Short) return "a member on another disk";
-  // An offset that cannot be is the member's trouble when it is read; only it must not wrap.
-  member.offset = member.offset > UINT64_MAX - prefix ? UINT64_MAX : member.offset + prefix;
-  if (name_member(header, raw_name, extra, member)) {
-    positions_.push_back(position);
-  } else {
-    members_.pop_back();
-    ++unreachable_;
-  }
-  return nullptr;
+// Whether the name is a path below a root, in UTF-8 as it stands or converted, which then is the last of names_.
+ZipDirectory::Naming ZipDirectory::name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra) {
+  const bool utf8 = (header.flags & kFlagUtf8) != 0;
+  if (is_plain_path(raw_name) && (extra.empty() || utf8)) return Naming::kAsItStands;
+  const auto reachable = [](std::string_view name, Naming naming) { return member_path(name) ? naming : Naming::kUnreachable; };
+  if (utf8) return is_ascii(raw_name) || is_utf8(raw_name) ? reachable(raw_name, Naming::kAsItStands) : Naming::kUnreachable;
+  const auto better = extra.empty() ? std::nullopt : unicode_path(extra, raw_name);
+  if (!better && is_ascii(raw_name)) return reachable(raw_name, Naming::kAsItStands);
+  names_.push_back(better ? std::string(*better) : cp437_to_utf8(raw_name));
+  return reachable(names_.back(), Naming::kConverted);
 }
 
-bool ZipDirectory::name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra,
-                               Member& member) {
-  if (is_plain_path(raw_name) && (extra.empty() || (header.flags & kFlagUtf8))) {
-    member.path = raw_name;
-    return true;
-  }
-  std::string_view name = raw_name;
-  if (!(header.flags & kFlagUtf8)) {
-    if (const auto better = extra.empty() ? std::nullopt : unicode_path(extra, raw_name)) {
-      name = *better;
-    } else if (!is_ascii(raw_name)) {
-      name = names_.emplace_back(cp437_to_utf8(raw_name));
-    }
-  } else if (!is_ascii(raw_name) && !is_utf8(raw_name)) {
-    return false;
-  }
-  const auto path = member_path(name);
-  if (!path) return false;
-  member.path = *path;
-  member.directory = name.back() == '/';
-  return true;
+std::string_view ZipDirectory::name_of(const Record& record) const {
+  if (record.converted != kAsItStands) return names_[record.converted];
+  std::uint16_t size;
+  std::memcpy(&size, bytes_.data() + record.position + offsetof(CentralHeader, name_size), sizeof size);
+  return {reinterpret_cast<const char*>(bytes_.data()) + record.position + sizeof(CentralHeader), size};
 }
 
-CentralHeader ZipDirectory::header(std::size_t index) const {
-  return Reader(bytes_.span().subspan(positions_[index])).record<CentralHeader>();
+MemberName ZipDirectory::member_name(std::size_t index) const {
+  const std::string_view name = name_of(records_[index]);
+  return {path_of(name), names_directory(name)};
 }
 
-std::string_view ZipDirectory::raw_name(std::size_t index) const {
-  Reader reader(bytes_.span().subspan(positions_[index]));
-  return reader.text(reader.record<CentralHeader>().name_size);
-}
-
-std::span<const std::byte> ZipDirectory::extra(std::size_t index) const {
-  Reader reader(bytes_.span().subspan(positions_[index]));
+Entry ZipDirectory::entry(std::size_t index) const {
+  const Record& record = records_[index];
+  const std::span<const std::byte> bytes(bytes_);
+  Reader reader(bytes.subspan(record.position));
   const auto header = reader.record<CentralHeader>();
-  reader.skip(header.name_size);
-  return reader.take(header.extra_size);
+  Entry entry;
+  entry.index = index;
+  entry.raw_name = reader.text(header.name_size);
+  entry.extra = reader.take(header.extra_size);
+  entry.flags = header.flags;
+  const std::string_view name = name_of(record);
+  entry.path = path_of(name);
+  entry.directory = names_directory(name);
+  entry.size = header.size;
+  entry.packed_size = header.packed_size;
+  entry.offset = header.offset;
+  entry.crc = header.crc;
+  entry.mode = header.external_attributes >> 16;
+  entry.time = header.time;
+  entry.method = header.method;
+  entry.encrypted = (header.flags & (kFlagEncrypted | kFlagStrongEncryption | kFlagMasked)) != 0;
+  read_zip64(header, entry.extra, entry);
+  // An offset that cannot be is the member's trouble when it is read; only it must not wrap.
+  entry.offset = entry.offset > UINT64_MAX - place_.prefix ? UINT64_MAX : entry.offset + place_.prefix;
+  return entry;
+}
+
+std::int64_t ZipDirectory::mtime(std::size_t index) const {
+  const Entry found = entry(index);
+  // Info-ZIP's extended timestamp, in UTC: a byte of flags, of which bit 0 says that the modification time follows.
+  if (const auto field = find_extra(found.extra, kExtraTimestamp)) {
+    Reader reader(*field);
+    const bool modified = reader.u8() & 1;
+    const auto seconds = static_cast<std::int32_t>(reader.u32());
+    if (modified && reader.ok()) return seconds;
+  }
+  return times_.seconds(found.time);
 }
 
 }  // namespace intact::zip

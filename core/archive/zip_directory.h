@@ -1,8 +1,8 @@
-// The central directory of a zip: found, checked and turned into members.
+// The central directory of a zip: found, checked, and decoded record by record when asked.
 //
-// One pass, no allocation for a member: names are views into the directory, which the ZipDirectory owns
-// (a copy read from a file, a view of an archive in memory). Only names that have to be converted are
-// strings of their own.
+// Opening makes one pass that checks every record and keeps where each lies, 8 bytes a member; what a record says is
+// read again from the directory, of which the ZipDirectory holds its own copy. Of an archive of 100,000 members a
+// program uses a few hundred: decoding them all, let alone the memory to keep that, would be most of the cost of opening.
 
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/archive/archive.h"
+#include "core/archive/dos_time.h"
 #include "core/archive/input.h"
 #include "core/archive/zip_format.h"
 #include "core/base/large_allocator.h"
@@ -32,34 +33,46 @@ struct DirectoryPlace {
 // Nothing if the input is no zip: no end record, and no local header at its start.
 Result<std::optional<DirectoryPlace>> find_directory(const Input& input);
 
+// A record of the directory: the member, and what Member has no room for.
+struct Entry : Member {
+  std::size_t index = 0;
+  std::string_view raw_name;
+  std::span<const std::byte> extra;
+  std::uint16_t flags = 0;  // 4.4.4
+};
+
 class ZipDirectory {
  public:
   static Result<ZipDirectory> read(const Input& input, const DirectoryPlace& place, const Limits& limits);
 
-  std::span<const Member> members() const { return members_; }
+  std::size_t size() const { return records_.size(); }
+  Entry entry(std::size_t index) const;
+  MemberName member_name(std::size_t index) const;
+  // Seconds since the epoch.
+  std::int64_t mtime(std::size_t index) const;
+
   std::size_t unreachable() const { return unreachable_; }
   // In the file: no member's data reaches beyond.
-  std::uint64_t start() const { return start_; }
-
-  // The record of a member again, for what Member has no room for. Their bounds were checked by read().
-  CentralHeader header(std::size_t index) const;
-  std::string_view raw_name(std::size_t index) const;
-  std::span<const std::byte> extra(std::size_t index) const;
+  std::uint64_t start() const { return place_.start; }
 
  private:
-  ZipDirectory() = default;
-  // What is wrong with the record, or null.
-  const char* add(std::uint32_t position, const CentralHeader& header, std::string_view raw_name,
-                  std::span<const std::byte> extra, std::uint64_t prefix);
-  // Sets the member's path, in UTF-8; false if the name is not a path below a root.
-  bool name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra, Member& member);
+  struct Record {
+    std::uint32_t position;   // in bytes_
+    std::uint32_t converted;  // the name's number in names_, or kAsItStands
+  };
+  static constexpr std::uint32_t kAsItStands = UINT32_MAX;
+  enum class Naming : std::uint8_t { kAsItStands, kConverted, kUnreachable };
 
-  Bytes bytes_;
-  std::vector<Member, LargeAllocator<Member>> members_;
-  std::vector<std::uint32_t> positions_;  // of each member's record in bytes_
-  std::deque<std::string> names_;         // those that were converted
+  explicit ZipDirectory(const DirectoryPlace& place) : place_(place) {}
+  Naming name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra);
+  std::string_view name_of(const Record& record) const;
+
+  DirectoryPlace place_;
+  std::vector<std::byte, LargeAllocator<std::byte>> bytes_;
+  std::vector<Record, LargeAllocator<Record>> records_;
+  std::deque<std::string> names_;  // those that were converted
+  DosTimes times_;
   std::size_t unreachable_ = 0;
-  std::uint64_t start_ = 0;
 };
 
 }  // namespace intact::zip

@@ -95,7 +95,7 @@ std::string content_of(const std::string& path) {
 std::optional<Error> first_error(const std::string& content, Where where, const Limits& limits = {}) {
   auto opened = open_content(content, where, limits);
   if (!opened) return opened.error();
-  if ((*opened)->members().size() != 1) return std::nullopt;
+  if ((*opened)->size() != 1) return std::nullopt;
   auto bytes = (*opened)->read(0);
   EXPECT_EQ(static_cast<bool>(bytes), static_cast<bool>((*opened)->check(0)));
   return bytes ? std::nullopt : std::optional(bytes.error());
@@ -189,7 +189,7 @@ class ZipDamage : public testing::TestWithParam<Where> {
       EXPECT_FALSE(opened.error().reason.empty());
       return;
     }
-    for (std::size_t i = 0; i < (*opened)->members().size(); ++i) {
+    for (std::size_t i = 0; i < (*opened)->size(); ++i) {
       const auto bytes = (*opened)->read(i);
       EXPECT_EQ(static_cast<bool>(bytes), static_cast<bool>((*opened)->check(i)));
       if (!bytes) {
@@ -198,7 +198,7 @@ class ZipDamage : public testing::TestWithParam<Where> {
         continue;
       }
       ++read_;
-      const auto expected = contents_.find(std::string((*opened)->members()[i].path));
+      const auto expected = contents_.find(std::string((*opened)->member_name(i).path));
       ASSERT_NE(expected, contents_.end());
       EXPECT_EQ(bytes->text(), expected->second);
     }

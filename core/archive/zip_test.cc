@@ -36,7 +36,7 @@ std::string varied(std::size_t size) {
 
 std::vector<std::string> paths(const Archive& archive) {
   std::vector<std::string> all;
-  for (const Member& member : archive.members()) all.emplace_back(member.path);
+  for (std::size_t i = 0; i < archive.size(); ++i) all.emplace_back(archive.member_name(i).path);
   return all;
 }
 
@@ -82,11 +82,11 @@ TEST_P(ZipTest, ListsWhatTheDirectorySays) {
   ASSERT_TRUE(archive);
   EXPECT_STREQ(archive->format(), "zip");
   EXPECT_EQ(archive->name(), "test.zip");
-  ASSERT_EQ(archive->members().size(), 2u);
-  const Member& directory = archive->members()[0];
+  ASSERT_EQ(archive->size(), 2u);
+  const Member directory = archive->member(0);
   EXPECT_EQ(directory.path, "pkg");
   EXPECT_TRUE(directory.directory);
-  const Member& file = archive->members()[1];
+  const Member file = archive->member(1);
   EXPECT_EQ(file.path, "pkg/a.py");
   EXPECT_FALSE(file.directory);
   EXPECT_EQ(file.size, 1000u);
@@ -101,7 +101,7 @@ TEST_P(ZipTest, ListsWhatTheDirectorySays) {
 TEST_P(ZipTest, AnEmptyArchiveHasNoMembers) {
   const auto archive = open(ZipBuilder().build());
   ASSERT_TRUE(archive);
-  EXPECT_TRUE(archive->members().empty());
+  EXPECT_EQ(archive->size(), 0u);
 }
 
 TEST_P(ZipTest, FindsTheEndBehindAnyComment) {
@@ -127,7 +127,7 @@ TEST_P(ZipTest, OffsetsDoNotCountWhatStandsBeforeTheArchive) {
     const Ending ending{.prefix = "#!/usr/bin/env python3\n", .zip64 = zip64};
     const auto archive = open(ZipBuilder().add("a", "content").add("b", "more").build(ending));
     ASSERT_TRUE(archive);
-    EXPECT_EQ(archive->members()[0].offset, 23u);
+    EXPECT_EQ(archive->member(0).offset, 23u);
     EXPECT_EQ(text(*archive, 0), "content");
     EXPECT_EQ(text(*archive, 1), "more");
   }
@@ -150,7 +150,7 @@ TEST_P(ZipTest, ReadsZip64SizesAndOffsets) {
                                            .central_extra = extra_field(0x7777, "other")})
                                 .build({.zip64 = true}));
   ASSERT_TRUE(archive);
-  EXPECT_EQ(archive->members()[1].size, 7u);
+  EXPECT_EQ(archive->member(1).size, 7u);
   EXPECT_EQ(text(*archive, 1), "content");
 }
 
@@ -169,7 +169,7 @@ TEST_P(ZipTest, ReadsMoreMembersThanSixteenBitsCount) {
   for (const bool zip64 : {false, true}) {  // without zip64 the count wraps; old writers do that
     const auto archive = open(builder.build({.zip64 = zip64}));
     ASSERT_TRUE(archive);
-    ASSERT_EQ(archive->members().size(), 70'001u);
+    ASSERT_EQ(archive->size(), 70'001u);
     EXPECT_EQ(text(*archive, 70'000), "content");
   }
 }
@@ -196,7 +196,7 @@ TEST_P(ZipTest, ReadsMembersWhereverTheirDataStarts) {
     }
     const auto archive = open(builder.build());
     ASSERT_TRUE(archive);
-    for (std::size_t i = 0; i < archive->members().size(); ++i) EXPECT_EQ(text(*archive, i), i % 2 ? "b" : varied(5000)) << padding;
+    for (std::size_t i = 0; i < archive->size(); ++i) EXPECT_EQ(text(*archive, i), i % 2 ? "b" : varied(5000)) << padding;
   }
 }
 

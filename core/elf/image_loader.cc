@@ -39,7 +39,7 @@ std::string replace_all(std::string text, const std::string& from, const std::st
 void set_name(const link_map* map, const std::string& name) { const_cast<link_map*>(map)->l_name = strdup(name.c_str()); }
 
 std::string kept_name(const PlannedImage& image) {
-  const Member& member = image.place.mount->archive().members()[image.place.get().member];
+  const Member member = image.place.mount->archive().member(image.place.get().member);
   char prefix[32];
   std::snprintf(prefix, sizeof prefix, "%08" PRIx32 "-%" PRIx64 "-", member.crc, member.size);
   return prefix + std::string(image.place.get().name());
@@ -144,7 +144,7 @@ Image* ImageLoader::State::find(const Place& place) {
   if (const auto found = by_place.find(key); found != by_place.end()) return found->second;
   const auto found = by_path.find(place.mount->path_of(place.node));
   if (found == by_path.end() || place.get().member == kNone) return nullptr;
-  const Member& member = place.mount->archive().members()[place.get().member];
+  const Member member = place.mount->archive().member(place.get().member);
   if (found->second->size != member.size || found->second->crc != member.crc) return nullptr;
   by_place.emplace(key, found->second);
   return found->second;
@@ -283,7 +283,7 @@ Result<void> ImageLoader::State::load_file(PlannedImage& planned, int mode) {
   }
   link_map* map = nullptr;
   if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0) return image_error(planned.place, "not found after loading");
-  const std::uint64_t size = planned.place.mount->archive().members()[planned.place.get().member].size;
+  const std::uint64_t size = planned.place.mount->archive().member(planned.place.get().member).size;
   publish(planned, map, *planned.real_path, {planned.path, ImageOrigin::kFile, 0, size});
   if (const OnMapped callback = on_mapped) callback(map);
   return {};
@@ -295,7 +295,7 @@ Image& ImageLoader::State::publish(const PlannedImage& planned, const link_map* 
     set_name(old->second->map, planned.path + " (replaced)");
   }
   if (planned.path != map->l_name) set_name(map, planned.path);
-  const Member& member = planned.place.mount->archive().members()[planned.place.get().member];
+  const Member member = planned.place.mount->archive().member(planned.place.get().member);
   Image& image = images.emplace_back();
   image.info = std::move(info);
   image.size = member.size;

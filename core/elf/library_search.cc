@@ -19,7 +19,7 @@ std::optional<Place> find_file(const Snapshot& tree, const Mount& own, const std
   const bool below = path.size() > root.size() && path.starts_with(root) && path[root.size()] == '/';
   const std::string_view rest = below ? std::string_view(path).substr(root.size() + 1) : std::string_view();
   if (below) {
-    if (const auto node = own.index().find(rest); node && !own.index().node(*node).directory) {
+    if (const auto node = own.index().find(rest); node && !own.index().is_directory(*node)) {
       for (const MountPtr& mount : tree.mounts()) {
         if (mount.get() == &own) return Place{mount, *node};
       }

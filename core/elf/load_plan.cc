@@ -56,7 +56,7 @@ Result<PlannedImage*> LoadPlan::add(const Place& place, std::shared_ptr<const Se
 }
 
 Result<void> LoadPlan::read(PlannedImage& image) {
-  const Node& node = image.place.get();
+  const Node node = image.place.get();
   if (node.directory || node.member == kNone) return image_error(image.place, "a directory, not a shared object");
   image.real_path = image.place.mount->archive().real_path(node.member);
   if (image.real_path) return {};  // ld.so reads it itself
@@ -97,7 +97,7 @@ Result<bool> LoadPlan::read_graft(PlannedImage& image, std::size_t member, bool 
 
 Result<void> LoadPlan::read_copy(PlannedImage& image, std::size_t member) {
   const Archive& archive = image.place.mount->archive();
-  const std::uint64_t size = archive.members()[member].size;
+  const std::uint64_t size = archive.member(member).size;
   if (size == 0) return image_error(image.place, "empty");
   const std::string& directory = image.place.mount->options().extract_directory;
   const std::string name(base_name(image.path));

@@ -70,8 +70,8 @@ void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
   if (index.shared_objects().empty() || !several_processors()) return;
   const std::lock_guard lock(mutex_);
   if (std::exchange(bundled_of_, mount->id()) != mount->id()) {
-    for (std::uint32_t n = index.node(0).first_child; n != kNone; n = index.node(n).next_sibling) {
-      if (index.node(n).directory && index.node(n).name().ends_with(".libs")) expect_children(mount, n);
+    for (const auto& [name, node] : index.children(0)) {
+      if (index.is_directory(node) && name.ends_with(".libs")) expect_children(mount, node);
     }
   }
   expect_children(mount, directory);
@@ -80,13 +80,12 @@ void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
 
 void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) {
   const Index& index = mount->index();
-  for (std::uint32_t n = index.node(directory).first_child; n != kNone; n = index.node(n).next_sibling) {
-    const Node& node = index.node(n);
-    if (node.directory || node.name().find(".so") == std::string_view::npos) continue;
-    const Member& member = mount->archive().members()[node.member];
-    if (member.size < kLeast || member.size > kMost - std::min(ahead_, kMost)) continue;
-    items_.push_back({.place = {mount, n}, .size = member.size});
-    ahead_ += member.size;
+  for (const auto& [name, node] : index.children(directory)) {
+    if (index.is_directory(node) || name.find(".so") == std::string_view::npos) continue;
+    const std::uint64_t size = mount->archive().member(index.node(node).member).size;
+    if (size < kLeast || size > kMost - std::min(ahead_, kMost)) continue;
+    items_.push_back({.place = {mount, node}, .size = size});
+    ahead_ += size;
   }
 }
 

@@ -56,7 +56,7 @@ bool write_whole(int fd, std::span<const std::byte> bytes) {
 int fill(int fd, const Place& place, int flags) {
   const Archive& archive = place.mount->archive();
   const std::uint32_t member = place.get().member;
-  const std::size_t size = archive.members()[member].size;
+  const std::size_t size = archive.member(member).size;
   if ((flags & O_PATH) != 0) return ::ftruncate(fd, static_cast<off_t>(size)) == 0 ? 0 : errno;
   if (size <= kWrittenWhole) {
     const auto bytes = archive.read(member);
@@ -87,7 +87,7 @@ timespec time_of(const Place& place) {
 
 mode_t mode_of(const Place& place) {
   if (place.directory()) return S_IFDIR | 0555;
-  const mode_t kept = place.mount->archive().members()[place.get().member].mode;
+  const mode_t kept = place.mount->archive().member(place.get().member).mode;
   return S_IFREG | 0444 | (kept & 0111);
 }
 
@@ -158,7 +158,7 @@ std::optional<Place> directory_of(int fd) {
   if (!identity || !identity->directory) return std::nullopt;
   const ReadGuard tree(*redirect_state.tree.load(std::memory_order_acquire));
   for (const MountPtr& mount : tree->mounts()) {
-    if (mount->id() == identity->mount && identity->node < mount->index().size()) return Place{mount, identity->node};
+    if (mount->id() == identity->mount && mount->index().is_directory(identity->node)) return Place{mount, identity->node};
   }
   return std::nullopt;
 }
@@ -175,7 +175,7 @@ void fill_stat(const Place& place, struct stat* out) {
   out->st_mode = mode_of(place);
   out->st_uid = ::geteuid();
   out->st_gid = ::getegid();
-  if (!place.directory()) out->st_size = static_cast<off_t>(place.mount->archive().members()[place.get().member].size);
+  if (!place.directory()) out->st_size = static_cast<off_t>(place.mount->archive().member(place.get().member).size);
   out->st_mtim = time_of(place);
   amend_stat({place.mount->id(), place.node, place.directory()}, out);
 }

@@ -1,4 +1,4 @@
-// Building the tables in one pass over the members, and looking things up in them.
+// Finding the directories in one pass over the members' names, making a directory's table, and looking things up.
 //
 // Tables use open addressing with linear probing, are at most four fifths full, and keep 32 bits of the hash beside the number, so
 // that a miss touches no string.
@@ -42,21 +42,6 @@ std::uint64_t process_seed() {
   return seed;
 }
 
-// The part of a member's path that counts: what stands behind a prefix, or behind a wheel's .data/purelib and
-// .data/platlib (binary distribution format, "The .data directory").
-std::string_view without_prefix(std::string_view path, const std::vector<std::string>& prefixes) {
-  for (const std::string& prefix : prefixes) {
-    if (path.size() > prefix.size() && path[prefix.size()] == '/' && path.starts_with(prefix)) {
-      return path.substr(prefix.size() + 1);
-    }
-  }
-  const std::size_t slash = path.find('/');
-  if (slash == path.npos || !path.substr(0, slash).ends_with(".data")) return path;
-  const std::string_view rest = path.substr(slash + 1);
-  if (rest.size() > 8 && (rest.starts_with("purelib/") || rest.starts_with("platlib/"))) return rest.substr(8);
-  return path;
-}
-
 // No file system call could name what lies deeper or is longer (PATH_MAX); leaving it out also bounds the work of
 // making up directories.
 bool reachable(std::string_view path) {
@@ -65,17 +50,12 @@ bool reachable(std::string_view path) {
          (path.size() < 4096 && std::count(path.begin(), path.end(), '/') < static_cast<std::ptrdiff_t>(kMaxDepth));
 }
 
-// The slot that `matches` among those of the same hash, or the empty one where it would go.
+// The place of the slot that `matches` among those of the same hash, or of the empty one where it would go.
 template <typename Slot, typename Matches>
-Slot* first_fit(Slot* slots, std::size_t capacity, std::uint64_t hash, Matches matches) {
-  for (std::size_t i = hash & (capacity - 1);; i = (i + 1) & (capacity - 1)) {
-    if (slots[i].node == kNone || (slots[i].hash == static_cast<std::uint32_t>(hash) && matches(slots[i]))) return &slots[i];
+std::size_t first_fit(const std::vector<Slot>& slots, std::uint64_t hash, Matches matches) {
+  for (std::size_t i = hash & (slots.size() - 1);; i = (i + 1) & (slots.size() - 1)) {
+    if (slots[i].child == kNone || (slots[i].hash == static_cast<std::uint32_t>(hash) && matches(slots[i]))) return i;
   }
-}
-
-template <typename Slot>
-void put(Slot* slots, std::size_t capacity, std::uint64_t hash, std::uint32_t node) {
-  *first_fit(slots, capacity, hash, [](const Slot&) { return false; }) = {static_cast<std::uint32_t>(hash), node};
 }
 
 // How a path divides: the length of its directory with the '/', 0 at the top.
@@ -104,52 +84,36 @@ std::uint64_t hash_bytes(std::string_view bytes) {
   return fold(hash ^ first, 0xa0761d6478bd642fu ^ last) ^ hash;
 }
 
-Index::Index(const Archive& archive, const std::vector<std::string>& prefixes, const ImportRules& rules)
-    : suffixes_(rules.extension_suffixes) {
-  const std::size_t count = archive.members().size();
-  nodes_.reserve(count + count / 8 + 8);
-  slots_.reserve(count * 3);
+Index::Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules)
+    : archive_(archive), prefixes_(std::move(prefixes)), suffixes_(rules.extension_suffixes) {
   directory_slots_.resize(64);
-  nodes_.push_back({.path = {}, .directory = true});
-  directories_.push_back({});
-  for (std::size_t i = 0; i < count;) i = add_run(archive.members(), prefixes, i);
-  file_count_ = nodes_.size() - directories_.size();  // every directory has a node
+  directories_.emplace_back();
+  for (std::size_t i = 0; i < archive.size();) i = add_run(i);
+  tables_ = std::make_unique<Lazy<Table>[]>(directories_.size());
 }
 
 // Adds members from `first` on that lie in the same directory; gives the number of the next one.
-std::size_t Index::add_run(std::span<const Member> members, const std::vector<std::string>& prefixes, std::size_t first) {
-  const std::string_view whole = members[first].path;
-  const std::string_view path = without_prefix(whole, prefixes);
-  if (members[first].directory) {
-    if (reachable(path)) nodes_[directories_[directory_of(path)].node].member = static_cast<std::uint32_t>(first);
+std::size_t Index::add_run(std::size_t first) {
+  const MemberName member = archive_.member_name(first);
+  const std::string_view path = without_prefix(member.path);
+  if (member.directory) {
+    if (reachable(path)) directories_[directory_of(path)].member = static_cast<std::uint32_t>(first);
     return first + 1;
   }
-  const std::size_t base = base_of(path), stripped = whole.size() - path.size();
-  const std::string_view beginning = whole.substr(0, stripped + base);
-  const auto belongs = [&](const Member& member) {
-    return !member.directory && member.path.starts_with(beginning) && member.path.find('/', beginning.size()) == std::string_view::npos;
+  const std::size_t base = base_of(path), stripped = member.path.size() - path.size();
+  const std::string_view beginning = member.path.substr(0, stripped + base);
+  const auto belongs = [&](const MemberName& other) {
+    return !other.directory && other.path.starts_with(beginning) && other.path.find('/', beginning.size()) == std::string_view::npos;
   };
   std::size_t end = first + 1;
-  while (end < members.size() && belongs(members[end])) ++end;
+  while (end < archive_.size() && belongs(archive_.member_name(end))) ++end;
   if (!reachable(path.substr(0, base))) return end;
-  const std::uint32_t directory = directory_of(directory_part(path, base));
-  reserve(directory, 2 * (end - first));
-  for (std::size_t i = first; i < end; ++i) {
-    const std::string_view member = members[i].path.substr(stripped);
-    if (reachable(member)) add_file(directory, member, base, static_cast<std::uint32_t>(i));
-  }
+  Directory& directory = directories_[directory_of(directory_part(path, base))];
+  const auto number = static_cast<std::uint32_t>(runs_.size());
+  (directory.first_run == kNone ? directory.first_run : runs_[directory.last_run].next) = number;
+  directory.last_run = number;
+  runs_.push_back({static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end), static_cast<std::uint32_t>(stripped + base)});
   return end;
-}
-
-void Index::add_file(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member) {
-  const std::uint32_t node = insert_node(directory, path, base, member);
-  if (nodes_[node].directory) return;
-  const std::string_view name = path.substr(base);
-  const std::size_t dot = name.find('.');
-  const std::size_t rank = dot == name.npos ? kNoModule : suffix_rank(name.substr(dot));
-  if (rank != kNoModule) insert_stem(directory, name.substr(0, dot), rank, node);
-  const bool shared_object = rank < suffixes_.size() || (rank == kNoModule && dot != name.npos && name.find(".so", dot) != name.npos);
-  if (shared_object) shared_objects_.push_back(node);
 }
 
 // The directory at `path`, made with its parents where it is missing.
@@ -157,87 +121,101 @@ std::uint32_t Index::directory_of(std::string_view path) {
   if (const std::uint32_t known = find_directory(path); known != kNone) return known;
   const std::size_t base = base_of(path);
   const std::uint32_t parent = directory_of(directory_part(path, base));
-  reserve(parent, 1);
-  const std::uint32_t node = insert_node(parent, path, base, kNone);
-  nodes_[node].directory = true;  // also where there is a file of the same name: the directory wins
-  nodes_[node].member = kNone;
   if (path.substr(base) == kPycache) has_bytecode_cache_ = true;
-  directories_.push_back({.node = node});
+  const std::uint32_t number = directory_count();
+  directories_.push_back({.path = path, .next_sibling = std::exchange(directories_[parent].first_inner, number)});
   if (directories_.size() * 2 > directory_slots_.size()) {
     directory_slots_.assign(directory_slots_.size() * 2, Slot());
-    for (std::uint32_t i = 1; i < directories_.size(); ++i) put_directory(i);
-  } else {
-    put_directory(static_cast<std::uint32_t>(directories_.size() - 1));
+    for (std::uint32_t i = 1; i < number; ++i) put_directory(i);
   }
-  return static_cast<std::uint32_t>(directories_.size() - 1);
-}
-
-void Index::put_directory(std::uint32_t number) {
-  put(directory_slots_.data(), directory_slots_.size(), hash_bytes(nodes_[directories_[number].node].path), number);
-}
-
-// The node of a name in a directory, made if it is missing. A file that is there already is the later member from now on.
-std::uint32_t Index::insert_node(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member) {
-  const std::uint64_t hash = hash_bytes(path.substr(base));
-  Slot* slot = probe(directory, path.substr(base), hash, 0);
-  if (slot->node != kNone) {
-    if (!nodes_[slot->node].directory) nodes_[slot->node].member = member;
-    return slot->node;
-  }
-  const auto number = static_cast<std::uint32_t>(nodes_.size());
-  *slot = {static_cast<std::uint32_t>(hash), number};
-  ++directories_[directory].used;
-  const std::uint32_t sibling = std::exchange(nodes_[directories_[directory].node].first_child, number);
-  nodes_.push_back({.path = path, .member = member, .next_sibling = sibling});
+  put_directory(number);
   return number;
 }
 
-void Index::insert_stem(std::uint32_t directory, std::string_view stem, std::size_t rank, std::uint32_t node) {
-  const auto better = [&](std::uint32_t other) { return nodes_[other].directory || rank < rank_of(other); };
-  const std::uint64_t hash = hash_bytes(stem);
-  Slot* slot = probe(directory, stem, hash, kStemKey);
-  if (slot->node == kNone) {
-    *slot = {static_cast<std::uint32_t>(hash), node | kStemKey};
-    ++directories_[directory].used;
-  } else if (better(slot->node & ~kStemKey)) {
-    slot->node = node | kStemKey;
+void Index::put_directory(std::uint32_t number) {
+  const std::uint64_t hash = hash_bytes(directories_[number].path);
+  const std::size_t place = first_fit(directory_slots_, hash, [](const Slot&) { return false; });
+  directory_slots_[place] = {static_cast<std::uint32_t>(hash), number};
+}
+
+const Index::Table& Index::table(std::uint32_t directory) const {
+  return tables_[directory].get([&] { return make_table(directory); });
+}
+
+Index::Table Index::make_table(std::uint32_t directory) const {
+  const Directory& made = directories_[directory];
+  std::size_t inner = 0, files = 0;
+  for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) ++inner;
+  for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) files += runs_[i].end - runs_[i].first;
+  Table table;
+  table.children.reserve(inner + files);
+  table.slots.resize(std::bit_ceil((inner + 2 * files) * 5 / 4 + 1));  // never full: probing ends at an empty slot
+  for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) {
+    const std::string_view name = directories_[i].path.substr(base_of(directories_[i].path));
+    const std::uint64_t hash = hash_bytes(name);
+    table.slots[table.place_of(name, hash, 0)] = {static_cast<std::uint32_t>(hash), static_cast<std::uint32_t>(table.children.size())};
+    table.children.push_back({name, i});
   }
-  if (stem == kInit && directory != 0) {
-    std::uint32_t& init = nodes_[directories_[directory].node].init;
-    if (init == kNone || better(init)) init = node;
+  for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) {
+    const std::size_t stripped = runs_[i].base - (directory == 0 ? 0 : made.path.size() + 1);
+    for (std::uint32_t member = runs_[i].first; member < runs_[i].end; ++member) {
+      const std::string_view path = archive_.member_name(member).path;
+      if (reachable(path.substr(stripped))) add_file(table, path.substr(runs_[i].base), file_number(member));
+    }
+  }
+  const std::uint32_t init = table.slots[table.place_of(kInit, hash_bytes(kInit), kStemKey)].child;
+  if (init != kNone && directory != 0) table.init = table.children[init & ~kStemKey].node;
+  return table;
+}
+
+void Index::add_file(Table& table, std::string_view name, std::uint32_t node) const {
+  const std::uint64_t hash = hash_bytes(name);
+  Slot& named = table.slots[table.place_of(name, hash, 0)];
+  if (named.child != kNone) {
+    std::uint32_t& known = table.children[named.child].node;
+    if (!is_directory(known)) known = node;
+    return;
+  }
+  const auto number = static_cast<std::uint32_t>(table.children.size());
+  named = {static_cast<std::uint32_t>(hash), number};
+  table.children.push_back({name, node});
+  const std::size_t rank = rank_of(name);
+  if (rank == kNoModule) return;
+  const std::string_view stem = stem_of(name);
+  const std::uint64_t stem_hash = hash_bytes(stem);
+  Slot& module = table.slots[table.place_of(stem, stem_hash, kStemKey)];
+  if (module.child == kNone || rank < rank_of(table.children[module.child & ~kStemKey].name)) {
+    module = {static_cast<std::uint32_t>(stem_hash), number | kStemKey};
   }
 }
 
-// Makes room for `more` keys in a directory's table, which moves to the end of slots_ if it has to grow.
-void Index::reserve(std::uint32_t directory, std::size_t more) {
-  Directory& table = directories_[directory];
-  const std::size_t wanted = (table.used + more) * 5 / 4 + 1;  // never quite full: probing ends at an empty slot
-  if (wanted <= table.capacity) return;
-  const Directory old = table;
-  table.capacity = static_cast<std::uint32_t>(std::bit_ceil(wanted));
-  table.start = static_cast<std::uint32_t>(slots_.size());
-  slots_.resize(slots_.size() + table.capacity);
-  for (std::uint32_t i = 0; i < old.capacity; ++i) {
-    const Slot slot = slots_[old.start + i];
-    if (slot.node != kNone) put(slots_.data() + table.start, table.capacity, slot.hash, slot.node);
+std::size_t Index::Table::place_of(std::string_view key, std::uint64_t hash, std::uint32_t kind) const {
+  return first_fit(slots, hash, [&](const Slot& slot) {
+    if ((slot.child & kStemKey) != kind) return false;
+    const std::string_view name = children[slot.child & ~kStemKey].name;
+    return kind == 0 ? name == key : stem_of(name) == key;
+  });
+}
+
+// The part of a member's path that counts: what stands behind a prefix, or behind a wheel's .data/purelib and
+// .data/platlib (binary distribution format, "The .data directory").
+std::string_view Index::without_prefix(std::string_view path) const {
+  for (const std::string& prefix : prefixes_) {
+    if (path.size() > prefix.size() && path[prefix.size()] == '/' && path.starts_with(prefix)) {
+      return path.substr(prefix.size() + 1);
+    }
   }
+  const std::size_t slash = path.find('/');
+  if (slash == path.npos || !path.substr(0, slash).ends_with(".data")) return path;
+  const std::string_view rest = path.substr(slash + 1);
+  if (rest.size() > 8 && (rest.starts_with("purelib/") || rest.starts_with("platlib/"))) return rest.substr(8);
+  return path;
 }
 
 std::uint32_t Index::find_directory(std::string_view path) const {
   if (path.empty()) return 0;
-  return first_fit(directory_slots_.data(), directory_slots_.size(), hash_bytes(path), [&](const Slot& slot) {
-           return nodes_[directories_[slot.node].node].path == path;
-         })->node;
-}
-
-// The slot of a name (kind 0) or a stem (kStemKey) in a directory's table, or the empty one where it would go.
-Index::Slot* Index::probe(std::uint32_t directory, std::string_view key, std::uint64_t hash, std::uint32_t kind) const {
-  const Directory& table = directories_[directory];
-  return first_fit(slots_.data() + table.start, table.capacity, hash, [&](const Slot& slot) {
-    if ((slot.node & kStemKey) != kind) return false;
-    const std::string_view name = nodes_[slot.node & ~kStemKey].name();
-    return kind == 0 ? name == key : stem_of(name) == key;
-  });
+  const auto matches = [&](const Slot& slot) { return directories_[slot.child].path == path; };
+  return directory_slots_[first_fit(directory_slots_, hash_bytes(path), matches)].child;
 }
 
 // Suffixes in the order in which CPython's FileFinder tries them: extensions, source, bytecode.
@@ -248,9 +226,12 @@ std::size_t Index::suffix_rank(std::string_view suffix) const {
   return at == suffixes_.end() ? kNoModule : static_cast<std::size_t>(at - suffixes_.begin());
 }
 
-std::size_t Index::rank_of(std::uint32_t node) const {
-  const std::string_view name = nodes_[node].name();
-  return suffix_rank(name.substr(stem_of(name).size()));
+std::size_t Index::rank_of(std::string_view name) const { return suffix_rank(name.substr(stem_of(name).size())); }
+
+Node Index::node(std::uint32_t number) const {
+  if (is_directory(number)) return {directories_[number].path, directories_[number].member, true};
+  const std::uint32_t member = number - directory_count();
+  return {without_prefix(archive_.member_name(member).path), member, false};
 }
 
 std::optional<std::uint32_t> Index::find(std::string_view path) const {
@@ -258,36 +239,63 @@ std::optional<std::uint32_t> Index::find(std::string_view path) const {
   if (path.front() == '/') return std::nullopt;
   const std::size_t base = base_of(path);
   const std::uint32_t directory = find_directory(directory_part(path, base));
-  if (directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
-  const std::uint32_t node = probe(directory, path.substr(base), hash_bytes(path.substr(base)), 0)->node;
-  if (node == kNone) return std::nullopt;
-  return node;
+  if (directory == kNone) return std::nullopt;
+  const Table& within = table(directory);
+  const std::uint32_t child = within.slots[within.place_of(path.substr(base), hash_bytes(path.substr(base)), 0)].child;
+  if (child == kNone) return std::nullopt;
+  return within.children[child].node;
 }
 
 std::optional<Module> Index::find_module(std::string_view stem) const {
   const std::size_t base = base_of(stem);
   const std::uint32_t directory = find_directory(directory_part(stem, base));
-  if (stem.empty() || stem.front() == '/' || directory == kNone || directories_[directory].capacity == 0) return std::nullopt;
+  if (stem.empty() || stem.front() == '/' || directory == kNone) return std::nullopt;
+  const Table& within = table(directory);
   const std::string_view name = stem.substr(base);
   const std::uint64_t hash = hash_bytes(name);
-  const std::uint32_t named = probe(directory, name, hash, 0)->node;
-  const bool is_directory = named != kNone && nodes_[named].directory;
-  std::uint32_t chosen = is_directory ? nodes_[named].init : kNone;
-  const bool package = chosen != kNone && !nodes_[chosen].directory;
+  const std::uint32_t named = within.slots[within.place_of(name, hash, 0)].child;
+  const std::uint32_t inner = named == kNone ? kNone : within.children[named].node;
+  const bool is_portion = inner != kNone && is_directory(inner);
+  std::uint32_t chosen = is_portion ? table(inner).init : kNone;
+  const bool package = chosen != kNone;
   if (!package) {
-    const std::uint32_t beside = probe(directory, name, hash, kStemKey)->node;
-    chosen = beside == kNone ? kNone : beside & ~kStemKey;
+    const std::uint32_t beside = within.slots[within.place_of(name, hash, kStemKey)].child;
+    if (beside != kNone) chosen = within.children[beside & ~kStemKey].node;
   }
-  if (chosen == kNone || nodes_[chosen].directory) {  // "x.py" may be the directory of other members
-    if (!is_directory) return std::nullopt;
-    return Module{.stem = nodes_[named].path, .node = named};
+  if (chosen == kNone) {
+    if (!is_portion) return std::nullopt;
+    return Module{.stem = directories_[inner].path, .node = inner};
   }
-  const std::size_t rank = rank_of(chosen);
-  Module module{.stem = nodes_[chosen].path.substr(0, stem.size()), .node = chosen, .package = package};
+  const Node file = node(chosen);
+  const std::size_t rank = rank_of(file.name());
+  Module module{.stem = file.path.substr(0, stem.size()), .node = chosen, .package = package};
   module.kind = rank < suffixes_.size()    ? ModuleKind::kExtension
                 : rank == suffixes_.size() ? ModuleKind::kSource
                                            : ModuleKind::kBytecode;
   return module;
+}
+
+const std::vector<std::uint32_t>& Index::files() const {
+  return files_.get([&] {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t number = directory_count(); number < size(); ++number) {
+      if (find(node(number).path) == number) found.push_back(number);
+    }
+    return found;
+  });
+}
+
+const std::vector<std::uint32_t>& Index::shared_objects() const {
+  return shared_objects_.get([&] {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t number = directory_count(); number < size(); ++number) {
+      const Node file = node(number);
+      const std::string_view suffix = file.name().substr(stem_of(file.name()).size());
+      const bool likely = suffix.ends_with(".so") || suffix.find(".so.") != suffix.npos;
+      if (likely && find(file.path) == number) found.push_back(number);
+    }
+    return found;
+  });
 }
 
 }  // namespace intact

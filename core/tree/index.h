@@ -1,30 +1,34 @@
-// Index: what one archive holds, by path and by module name. Built once, when the archive is mounted.
+// Index: what one archive holds, by path and by module name.
 //
-// Building makes one pass over the members and copies no string: everything is keyed by views into the archive's own names.
-// Directories stand in one hash table by their path; each has a small table of its own with two kinds of keys:
+// Mounting makes one pass over the members' names, copies no string, and keeps what that pass is for: which directories
+// there are (one hash table by path; those that the archive only implies are made up) and where in the archive each
+// one's members stand, as runs of neighbours, since members come grouped by directory in every archive a tool writes.
+// A directory's own table is made when something in it is first asked for. It has two kinds of keys:
 //
-//   names  "version.py" -> file or directory; directories that the archive only implies are made up
+//   names  "version.py" -> file or directory
 //   stems  "version" -> the member CPython's path finder would choose for that module. A package's __init__ is known to
 //          its directory. Finding a module is one look-up and probes nothing.
 //
-// Tables of their own because members come grouped by directory in every archive a tool writes: what is being filled
-// stays in the processor's nearest cache, and an archive of 100,000 members is indexed in a few milliseconds.
+// So an archive of 100,000 members is mounted in a few milliseconds, and a program pays for the directories it uses.
 //
 // A prefix is a directory of the archive whose content counts as the root, as a wheel's .data/purelib does.
 //
-// Ownership: an Index borrows names from its archive, which must outlive it. It never changes once built.
+// Ownership: an Index borrows its archive, which must outlive it.
+// Threads: never changes but for tables that are published whole (core/base/lazy.h); any thread may ask.
 // Hashes are seeded for each process, so an archive cannot be made to collide.
 
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/archive/archive.h"
-#include "core/base/large_allocator.h"
+#include "core/base/lazy.h"
 
 namespace intact {
 
@@ -35,15 +39,19 @@ struct ImportRules {
   std::vector<std::string> extension_suffixes;  // ".cpython-311-x86_64-linux-gnu.so", …: the first wins
 };
 
+// A file or a directory, known by its number: directories come first, files in the order of the archive's members.
 struct Node {
   std::string_view path;  // below the root, without the prefix; the root's is empty
   std::uint32_t member = kNone;  // kNone for a directory that no member names
-  std::uint32_t first_child = kNone;
-  std::uint32_t next_sibling = kNone;
-  std::uint32_t init = kNone;    // of a directory: the __init__ that makes it a regular package
   bool directory = false;
 
   std::string_view name() const { return path.substr(path.rfind('/') + 1); }
+};
+
+// What a directory lists.
+struct Child {
+  std::string_view name;
+  std::uint32_t node = kNone;
 };
 
 enum class ModuleKind : std::uint8_t { kExtension, kSource, kBytecode, kNamespace };
@@ -59,15 +67,19 @@ std::uint64_t hash_bytes(std::string_view bytes);
 
 class Index {
  public:
-  Index(const Archive& archive, const std::vector<std::string>& prefixes, const ImportRules& rules);
+  Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules);
 
-  const Node& node(std::uint32_t number) const { return nodes_[number]; }
-  std::uint32_t size() const { return static_cast<std::uint32_t>(nodes_.size()); }
-
-  std::size_t file_count() const { return file_count_; }
+  Node node(std::uint32_t number) const;
+  // One more than the greatest number of a node.
+  std::uint32_t size() const { return file_number(static_cast<std::uint32_t>(archive_.size())); }
+  std::uint32_t directory_count() const { return static_cast<std::uint32_t>(directories_.size()); }
+  bool is_directory(std::uint32_t number) const { return number < directory_count(); }
 
   // Paths as in Node::path; node 0 is the root and its path is empty.
   std::optional<std::uint32_t> find(std::string_view path) const;
+
+  // What is in a directory, given by its number, each name once: directories, then files in the archive's order.
+  std::span<const Child> children(std::uint32_t directory) const { return table(directory).children; }
 
   // The module at `stem` ("pkg/inner"); a directory without __init__ is a namespace portion.
   std::optional<Module> find_module(std::string_view stem) const;
@@ -75,50 +87,73 @@ class Index {
   // Whether any __pycache__ directory is there, so that looking for cached bytecode can pay.
   bool has_bytecode_cache() const { return has_bytecode_cache_; }
 
-  // Nodes of files whose name looks like a shared library (".so" at the end or ".so." within), for look-ups
-  // by bare name. In the archive's order.
-  const std::vector<std::uint32_t>& shared_objects() const { return shared_objects_; }
+  // Every file that can be found, in the archive's order.
+  const std::vector<std::uint32_t>& files() const;
+
+  // Files whose name looks like a shared library (".so" at the end or ".so." within), for look-ups by bare name. In the
+  // archive's order.
+  const std::vector<std::uint32_t>& shared_objects() const;
 
  private:
-  // An empty slot has no node. kStemKey in `node` tells a stem's key from a name's.
+  // Members from `first` to before `end` lie in one directory; their names begin at `base` in their paths.
+  struct Run {
+    std::uint32_t first = 0;
+    std::uint32_t end = 0;
+    std::uint32_t base = 0;
+    std::uint32_t next = kNone;  // run of the same directory
+  };
+
+  struct Directory {
+    std::string_view path;
+    std::uint32_t member = kNone;
+    std::uint32_t first_inner = kNone;   // directory within it,
+    std::uint32_t next_sibling = kNone;  // and the next one of those
+    std::uint32_t first_run = kNone;
+    std::uint32_t last_run = kNone;
+  };
+
+  // An empty slot has no child. kStemKey in `child` tells a stem's key from a name's.
   struct Slot {
     std::uint32_t hash = 0;
-    std::uint32_t node = kNone;
+    std::uint32_t child = kNone;
   };
-  using Slots = std::vector<Slot, LargeAllocator<Slot>>;
   static constexpr std::uint32_t kStemKey = std::uint32_t{1} << 31;
   static constexpr std::size_t kNoModule = SIZE_MAX / 2;
 
-  // A directory's table: `capacity` slots, a power of two, from `start` in slots_.
-  struct Directory {
-    std::uint32_t node = 0;
-    std::uint32_t start = 0;
-    std::uint32_t capacity = 0;
-    std::uint32_t used = 0;
+  // A directory's content, and its keys.
+  struct Table {
+    std::vector<Child> children;
+    std::vector<Slot> slots;      // a power of two
+    std::uint32_t init = kNone;   // the file __init__ that makes the directory a regular package
+
+    // The place in `slots` of a name (kind 0) or a stem (kStemKey), or of the empty slot where it would go.
+    std::size_t place_of(std::string_view key, std::uint64_t hash, std::uint32_t kind) const;
   };
 
   // Building.
-  std::size_t add_run(std::span<const Member> members, const std::vector<std::string>& prefixes, std::size_t first);
-  void add_file(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member);
+  std::size_t add_run(std::size_t first);
   std::uint32_t directory_of(std::string_view path);
-  std::uint32_t insert_node(std::uint32_t directory, std::string_view path, std::size_t base, std::uint32_t member);
-  void insert_stem(std::uint32_t directory, std::string_view stem, std::size_t rank, std::uint32_t node);
   void put_directory(std::uint32_t number);
-  void reserve(std::uint32_t directory, std::size_t more);
+  Table make_table(std::uint32_t directory) const;
+  void add_file(Table& table, std::string_view name, std::uint32_t node) const;
 
   // Both.
+  const Table& table(std::uint32_t directory) const;
+  std::uint32_t file_number(std::uint32_t member) const { return directory_count() + member; }
+  std::string_view without_prefix(std::string_view path) const;
   std::uint32_t find_directory(std::string_view path) const;
-  Slot* probe(std::uint32_t directory, std::string_view key, std::uint64_t hash, std::uint32_t kind) const;
   std::size_t suffix_rank(std::string_view suffix) const;
-  std::size_t rank_of(std::uint32_t node) const;
+  std::size_t rank_of(std::string_view name) const;
 
-  std::vector<Node, LargeAllocator<Node>> nodes_;
-  std::vector<Directory> directories_;
-  mutable Slots slots_;        // every directory's table; looking up changes nothing
-  mutable Slots directory_slots_;  // path -> number in directories_, a power of two
-  std::vector<std::uint32_t> shared_objects_;
+  const Archive& archive_;
+  std::vector<std::string> prefixes_;
   std::vector<std::string> suffixes_;
-  std::size_t file_count_ = 0;
+  std::vector<Directory> directories_;
+  std::vector<Slot> directory_slots_;  // path -> number, a power of two
+  std::vector<Run> runs_;
+  std::unique_ptr<Lazy<Table>[]> tables_;  // one for each directory
+  Lazy<std::vector<std::uint32_t>> files_;
+  Lazy<std::vector<std::uint32_t>> shared_objects_;
   bool has_bytecode_cache_ = false;
 };
 

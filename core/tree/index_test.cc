@@ -19,7 +19,9 @@ class Names : public Archive {
     }
   }
   const char* format() const override { return "names"; }
-  std::span<const Member> members() const override { return members_; }
+  std::size_t size() const override { return members_.size(); }
+  Member member(std::size_t index) const override { return members_[index]; }
+  MemberName member_name(std::size_t index) const override { return {members_[index].path, members_[index].directory}; }
   std::int64_t mtime(std::size_t) const override { return 0; }
   Result<Bytes> read(std::size_t index) const override { return member_error(index, "no contents"); }
   Result<void> read_into(std::size_t index, std::span<std::byte>) const override { return member_error(index, "no contents"); }
@@ -45,9 +47,7 @@ struct Indexed {
   }
   std::vector<std::string> children(std::string_view directory) const {
     std::vector<std::string> names;
-    for (std::uint32_t n = index.node(*index.find(directory)).first_child; n != kNone; n = index.node(n).next_sibling) {
-      names.emplace_back(index.node(n).name());
-    }
+    for (const Child& child : index.children(*index.find(directory))) names.emplace_back(child.name);
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -59,7 +59,7 @@ TEST(Index, MakesUpDirectoriesThatNoMemberNames) {
   EXPECT_TRUE(it.index.node(*it.index.find("a/b")).directory);
   EXPECT_EQ(it.children(""), (std::vector<std::string>{"a"}));
   EXPECT_EQ(it.children("a"), (std::vector<std::string>{"b", "d.txt"}));
-  EXPECT_EQ(it.index.file_count(), 2u);
+  EXPECT_EQ(it.index.files().size(), 2u);
 }
 
 TEST(Index, FindsNothingThatIsNotThere) {
@@ -76,7 +76,7 @@ TEST(Index, FindsNothingThatIsNotThere) {
 TEST(Index, TheLastMemberOfANameWins) {
   const Indexed it({"x.txt", "y.txt", "x.txt"});
   EXPECT_EQ(it.index.node(*it.index.find("x.txt")).member, 2u);
-  EXPECT_EQ(it.index.file_count(), 2u);
+  EXPECT_EQ(it.index.files().size(), 2u);
 }
 
 TEST(Index, ANameThatIsFileAndDirectoryIsADirectory) {
@@ -135,7 +135,7 @@ TEST(Index, LeavesOutWhatIsDeeperThanAnyPath) {
   std::string deep;
   for (int i = 0; i < 2000; ++i) deep += "d/";
   const Indexed it({deep + "x", std::string(5000, 'n'), "y"});
-  EXPECT_EQ(it.index.file_count(), 1u);
+  EXPECT_EQ(it.index.files().size(), 1u);
 }
 
 TEST(Index, HoldsManyMembers) {

@@ -14,10 +14,9 @@ bool is_normal(std::string_view rest) {
 }
 
 // What can be imported by this name at the top level of a mount: "x" for x/ and x.py; empty for nothing.
-std::string_view top_level_name(const Node& node) {
-  const std::string_view name = node.name();
+std::string_view top_level_name(std::string_view name, bool directory) {
   const std::string_view stem = name.substr(0, name.find('.'));
-  return node.directory && stem.size() != name.size() ? std::string_view() : stem;
+  return directory && stem.size() != name.size() ? std::string_view() : stem;
 }
 
 }  // namespace
@@ -37,9 +36,10 @@ Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newes
   }
   for (const MountPtr& mount : mounts_) {
     const Index& index = mount->index();
-    for (std::uint32_t n = index.node(0).first_child; n != kNone; n = index.node(n).next_sibling) {
-      const std::string_view name = top_level_name(index.node(n));
-      if (!name.empty() && index.find_module(name)) add_top_level(name, mount);
+    for (const Child& child : index.children(0)) {
+      const bool directory = index.is_directory(child.node);
+      const std::string_view name = top_level_name(child.name, directory);
+      if (!name.empty() && (directory || index.find_module(name))) add_top_level(name, mount);
     }
   }
 }
@@ -121,14 +121,14 @@ std::vector<Place> Snapshot::list(const Root& root, std::string_view rest) const
     const Index& index = mount->index();
     const auto directory = index.find(rest);
     if (!directory) continue;
-    for (std::uint32_t n = index.node(*directory).first_child; n != kNone; n = index.node(n).next_sibling) {
-      const std::string_view name = index.node(n).name();
+    if (!index.is_directory(*directory)) continue;
+    for (const auto& [name, node] : index.children(*directory)) {
       if (root.mounts.size() > 1) {
         const auto at = std::lower_bound(seen.begin(), seen.end(), name);
         if (at != seen.end() && *at == name) continue;
         seen.insert(at, name);
       }
-      found.push_back({mount, n});
+      found.push_back({mount, node});
     }
   }
   return found;

@@ -64,8 +64,8 @@ struct Place {
   MountPtr mount;
   std::uint32_t node = 0;
 
-  const Node& get() const { return mount->index().node(node); }
-  bool directory() const { return get().directory; }
+  Node get() const { return mount->index().node(node); }
+  bool directory() const { return mount->index().is_directory(node); }
 };
 
 // Mounts that share one root, newest first.

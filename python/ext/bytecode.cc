@@ -57,7 +57,7 @@ std::uint64_t size_now(const Archive& archive, std::uint32_t member) {
   struct stat status;
   const auto path = archive.real_path(member);
   const bool live = path && ::stat(path->c_str(), &status) == 0;
-  return live ? static_cast<std::uint64_t>(status.st_size) : archive.members()[member].size;
+  return live ? static_cast<std::uint64_t>(status.st_size) : archive.member(member).size;
 }
 
 // 1 valid, 0 not, -1 with an exception set on failure.
@@ -92,7 +92,7 @@ class ScratchRead {
  public:
   ScratchRead(ModuleState& state, const Archive& archive, std::uint32_t member) : state_(state) {
     exchange();
-    const std::size_t size = static_cast<std::size_t>(archive.members()[member].size);
+    const std::size_t size = static_cast<std::size_t>(archive.member(member).size);
     if (archive.real_path(member) || size > kScratchKept) {
       whole_ = archive.read(member);
       return;
@@ -128,7 +128,7 @@ PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
   const Index& index = found.mount->index();
   if (!index.has_bytecode_cache()) return {};
   const auto node = index.find(found.cached_path(state));
-  if (!node || index.node(*node).directory) return {};
+  if (!node || index.is_directory(*node)) return {};
   const ScratchRead pyc(state, found.mount->archive(), index.node(*node).member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   const auto header = read_header(pyc.bytes());
@@ -164,7 +164,7 @@ PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path,
 PyRef read_bytes(ModuleState& state, const Place& place) {
   const Archive& archive = place.mount->archive();
   const std::uint32_t member = place.get().member;
-  const std::uint64_t size = archive.members()[member].size;
+  const std::uint64_t size = archive.member(member).size;
   if (size > static_cast<std::uint64_t>(PY_SSIZE_T_MAX)) return PyRef::steal(PyErr_NoMemory());
   const auto bytes = archive.read(member);
   if (!bytes) return PyRef::steal(raise(state, bytes.error()));

@@ -16,7 +16,7 @@ struct Found {
   Module module;
 
   Place place() const { return {mount, module.node}; }
-  const Node& node() const { return mount->index().node(module.node); }
+  Node node() const { return mount->index().node(module.node); }
   std::string path() const { return mount->path_of(module.node); }
   // Where __path__ of a package points.
   std::string directory() const;

@@ -4,6 +4,7 @@
 #include "python/ext/mount.h"
 
 #include <new>
+#include <numeric>
 
 #include "core/elf/elf_file.h"
 #include "core/redirect/redirect.h"
@@ -125,7 +126,7 @@ std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
     return kNone;
   }
   const auto node = mount.index().find(path);
-  if (node && !mount.index().node(*node).directory) return *node;
+  if (node && !mount.index().is_directory(*node)) return *node;
   raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member", mount.archive().name(), std::string(path)});
   return kNone;
 }
@@ -170,9 +171,13 @@ PyObject* mount_members(PyObject* self, PyObject*) {
   const MountPtr mount = opened(self);
   PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
   if (!list) return nullptr;
-  for (std::uint32_t number = 1; number < mount->index().size(); ++number) {
-    const Node& node = mount->index().node(number);
-    const Member member = node.member == kNone ? Member{.path = node.path, .directory = true} : mount->archive().members()[node.member];
+  const Index& index = mount->index();
+  std::vector<std::uint32_t> numbers(index.directory_count() - 1);
+  std::iota(numbers.begin(), numbers.end(), 1);  // without the root
+  numbers.insert(numbers.end(), index.files().begin(), index.files().end());
+  for (const std::uint32_t number : numbers) {
+    const Node node = index.node(number);
+    const Member member = node.member == kNone ? Member{.path = node.path, .directory = true} : mount->archive().member(node.member);
     const long long mtime = node.member == kNone ? 0 : mount->archive().mtime(node.member);
     const PyRef item = PyRef::steal(Py_BuildValue("(NOKKHIIKLO)", py_text(node.path).release(), node.directory ? Py_True : Py_False, member.size,
                                                   member.packed_size, member.method, member.crc, member.mode, member.offset, mtime,
@@ -191,8 +196,9 @@ PyObject* mount_list(PyObject* self, PyObject* argument) {
   if (path.data() == nullptr) return nullptr;
   const Index& index = mount->index();
   const auto directory = index.find(path);
-  for (std::uint32_t n = directory ? index.node(*directory).first_child : kNone; n != kNone; n = index.node(n).next_sibling) {
-    const PyRef name = py_text(index.node(n).name());
+  if (!directory || !index.is_directory(*directory)) return list.release();
+  for (const Child& child : index.children(*directory)) {
+    const PyRef name = py_text(child.name);
     if (!name || PyList_Append(list.get(), name.get()) < 0) return nullptr;
   }
   return list.release();
@@ -202,10 +208,8 @@ PyObject* mount_iter(PyObject* self) {
   const MountPtr mount = opened(self);
   const PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
   if (!list) return nullptr;
-  for (std::uint32_t number = 1; number < mount->index().size(); ++number) {
-    const Node& node = mount->index().node(number);
-    if (node.directory) continue;
-    const PyRef path = py_text(node.path);
+  for (const std::uint32_t number : mount->index().files()) {
+    const PyRef path = py_text(mount->index().node(number).path);
     if (!path || PyList_Append(list.get(), path.get()) < 0) return nullptr;
   }
   return PyObject_GetIter(list.get());
@@ -213,7 +217,7 @@ PyObject* mount_iter(PyObject* self) {
 
 Py_ssize_t mount_length(PyObject* self) {
   const MountPtr mount = opened(self);
-  return mount ? static_cast<Py_ssize_t>(mount->index().file_count()) : -1;
+  return mount ? static_cast<Py_ssize_t>(mount->index().files().size()) : -1;
 }
 
 int mount_contains(PyObject* self, PyObject* item) {

@@ -1,0 +1,35 @@
+// Lazy: a value that is made when it is first asked for, and never changes afterwards.
+//
+// Threads: get() from any thread, without a lock and so also in a child forked meanwhile. Threads that ask at once may
+// each make the value; all are given the one that was published first, the others are thrown away.
+
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+namespace intact {
+
+template <typename T>
+class Lazy {
+ public:
+  Lazy() = default;
+  ~Lazy() { delete value_.load(std::memory_order_relaxed); }
+  Lazy(const Lazy&) = delete;
+  Lazy& operator=(const Lazy&) = delete;
+
+  // `make` gives a T.
+  template <typename Make>
+  const T& get(Make make) const {
+    if (const T* known = value_.load(std::memory_order_acquire)) return *known;
+    auto made = std::make_unique<const T>(make());
+    const T* published = nullptr;
+    if (value_.compare_exchange_strong(published, made.get(), std::memory_order_acq_rel)) return *made.release();
+    return *published;
+  }
+
+ private:
+  mutable std::atomic<const T*> value_{nullptr};  // owned
+};
+
+}  // namespace intact
