@@ -23,8 +23,8 @@ from rows import ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("worker.py")
-# Sides that take seconds need fewer rounds for a steady minimum, and would take most of the run's time.
-FEWER = {"packages-bare": 5, "packages-wheels": 7, "packages-fresh": 3, "many-zipimport": 5}
+# Sides that take many seconds, or whose figure is far from its limit, would take most of the run's time.
+FEWER = {"packages-fresh": 3, "many-zipimport": 5}
 # Bytecode is not written by a bench; where a side would want it, it is there (or the row says that it is not).
 OPTIONS = ("-I", "-S", "-B")
 

@@ -4,13 +4,13 @@
 # run does nothing and needs no network and no rights.
 #
 #   tools/setup.sh          what make demo, make test and make bench need
-#   tools/setup.sh --all    and what make test-all needs besides: clang, sanitizers, the aarch64 cross build
+#   tools/setup.sh --all    and what make test-all needs besides: gdb, clang, sanitizers, the aarch64 cross build
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config libdeflate-dev libzstd-dev liblzma-dev libbz2-dev)
 tests=(libgtest-dev libgmock-dev strace)
 python=(python3 python3-dev python3-venv)
-all=(clang libclang-rt-14-dev git g++-aarch64-linux-gnu qemu-user util-linux)
+all=(gdb clang libclang-rt-14-dev git g++-aarch64-linux-gnu qemu-user util-linux)
 cross=(libc6 libstdc++6 libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libgtest-dev libgmock-dev)
 
 wanted=("${build[@]}" "${tests[@]}")

@@ -129,20 +129,8 @@ struct Workspace::Decoders {
 Workspace::Workspace() : decoders_(std::make_unique<Decoders>()) {}
 Workspace::~Workspace() = default;
 
-std::byte* Workspace::scratch(std::size_t size) {
-  if (size > scratch_size_) {
-    constexpr std::size_t kLeast = std::size_t{64} << 10;
-    scratch_.reset();
-    scratch_ = try_allocate(std::max(size, kLeast));
-    scratch_size_ = scratch_ ? std::max(size, kLeast) : 0;
-  }
-  return scratch_.get();
-}
-
 void Workspace::trim() {
-  if (scratch_size_ <= kScratchKept) return;
-  scratch_.reset();
-  scratch_size_ = 0;
+  if (scratch_.size() > kScratchKept) scratch_.release();
 }
 
 std::optional<std::string> Workspace::unpack(Method method, std::span<const std::byte> packed, std::span<std::byte> target) {

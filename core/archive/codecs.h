@@ -14,6 +14,8 @@
 #include <span>
 #include <string>
 
+#include "core/base/scratch.h"
+
 namespace intact {
 
 // APPNOTE.TXT 4.4.5.
@@ -32,8 +34,8 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
 
-  // At least `size` bytes, valid until the next call; null if there is no memory.
-  std::byte* scratch(std::size_t size);
+  // As Scratch::get.
+  std::byte* scratch(std::size_t size) { return scratch_.get(size); }
 
   // Fills `target` exactly; a reason if that fails. Not for kStored.
   std::optional<std::string> unpack(Method method, std::span<const std::byte> packed, std::span<std::byte> target);
@@ -44,8 +46,7 @@ class Workspace {
  private:
   struct Decoders;
   std::unique_ptr<Decoders> decoders_;
-  std::unique_ptr<std::byte[]> scratch_;
-  std::size_t scratch_size_ = 0;
+  Scratch scratch_;
 };
 
 std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0);

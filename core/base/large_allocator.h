@@ -1,10 +1,8 @@
-// LargeAllocator: for the few tables that grow with an archive's number of members.
+// Large memory: for the few tables that grow with an archive's number of members, and for buffers that whole members go
+// through.
 //
-// An archive of 100,000 members fills some 17 MB when it is opened, and with 4 KiB pages the faults cost as much as
-// all the parsing. Tables from 4 MiB on are therefore aligned to 2 MiB and the kernel is asked for huge pages, where
-// it is set to give them to those who ask. Smaller ones are ordinary memory.
-//
-// Elements that are not given a value are left uninitialised, also by std::vector's resize.
+// With 4 KiB pages the faults cost as much as the work. Memory from 4 MiB on is therefore aligned to 2 MiB and the kernel is
+// asked for huge pages, where it is set to give them to those who ask. What is smaller is ordinary memory.
 
 #pragma once
 
@@ -15,6 +13,23 @@
 
 namespace intact {
 
+inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
+inline constexpr std::size_t kLarge = 2 * kHugePage;
+
+// Null if there is no memory.
+inline void* allocate_large(std::size_t size) noexcept {
+  if (size < kLarge) return ::operator new(size, std::nothrow);
+  void* memory = ::operator new(size, std::align_val_t(kHugePage), std::nothrow);
+  if (memory) ::madvise(memory, size & ~(kHugePage - 1), MADV_HUGEPAGE);  // refusing does no harm
+  return memory;
+}
+
+inline void free_large(void* memory, std::size_t size) noexcept {
+  if (size < kLarge) ::operator delete(memory);
+  else ::operator delete(memory, std::align_val_t(kHugePage));
+}
+
+// Elements that are not given a value are left uninitialised, also by std::vector's resize.
 template <typename T>
 struct LargeAllocator {
   using value_type = T;
@@ -24,16 +39,11 @@ struct LargeAllocator {
   LargeAllocator(const LargeAllocator<U>&) {}
 
   T* allocate(std::size_t count) {
-    const std::size_t size = count * sizeof(T);
-    if (size < kLarge) return static_cast<T*>(::operator new(size));
-    void* memory = ::operator new(size, std::align_val_t(kHugePage));
-    ::madvise(memory, size & ~(kHugePage - 1), MADV_HUGEPAGE);  // refusing does no harm
+    void* memory = allocate_large(count * sizeof(T));
+    if (!memory) throw std::bad_alloc();
     return static_cast<T*>(memory);
   }
-  void deallocate(T* memory, std::size_t count) {
-    if (count * sizeof(T) < kLarge) ::operator delete(memory);
-    else ::operator delete(memory, std::align_val_t(kHugePage));
-  }
+  void deallocate(T* memory, std::size_t count) { free_large(memory, count * sizeof(T)); }
 
   template <typename U>
   void construct(U* at) {
@@ -45,10 +55,6 @@ struct LargeAllocator {
   }
 
   friend bool operator==(const LargeAllocator&, const LargeAllocator&) { return true; }
-
- private:
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  static constexpr std::size_t kLarge = 2 * kHugePage;
 };
 
 }  // namespace intact

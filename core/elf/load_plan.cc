@@ -63,7 +63,7 @@ Result<void> LoadPlan::read(PlannedImage& image) {
   if (!in_memory_ && image.place.mount->options().extract_directory.empty()) {
     return image_error(image.place, "memory may not be executed here; extract=DIR names a directory to load from");
   }
-  auto ahead = in_memory_ ? ReadAhead::instance().take(image.place) : std::nullopt;
+  auto ahead = in_memory_ ? ReadAhead::instance().take(image.place, scratch_) : std::nullopt;
   if (ahead && !ahead->checked) {
     INTACT_ASSIGN(image.elf, parse_elf(ahead->copy.bytes()));
     image.bytes_copied = ahead->copy.bytes().size();
@@ -107,7 +107,7 @@ Result<void> LoadPlan::read_copy(PlannedImage& image, std::size_t member) {
     copy = PrivateCopy::create(name, size, directory);
   }
   if (!copy) return std::move(copy).error();
-  INTACT_TRY(archive.read_into(member, copy->bytes()));
+  INTACT_TRY(copy->fill(archive, member, scratch_));
   INTACT_ASSIGN(image.elf, parse_elf(copy->bytes()));
   image.copy = std::move(*copy);
   image.bytes_copied = size;

@@ -75,6 +75,7 @@ class LoadPlan {
   LoadedNames& names_;
   FindLoaded find_loaded_;
   bool in_memory_;
+  Scratch scratch_;
   std::deque<PlannedImage> images_;
   std::map<std::string, PlannedImage*> by_soname_;
   std::vector<PlannedImage*> stack_;

@@ -31,7 +31,14 @@ Result<UniqueFd> create_memory(const std::string& name) {
   return fd;
 }
 
-// A path of /proc/self/fd that was never given before. Numbers are used once while they last; then spellings differ: where
+// This process in /proc, by its number there: to a debugger, which opens what is loaded by its path, "self" is the debugger.
+std::string process_directory() {
+  char number[16];
+  const ssize_t length = readlink("/proc/self", number, sizeof number);
+  return "/proc/" + (length > 0 ? std::string(number, static_cast<std::size_t>(length)) : "self");
+}
+
+// A path of the descriptor that was never given before. Numbers are used once while they last; then spellings differ: where
 // one '/' would do, the bits of a counter stand as "/" and "/./".
 std::string fresh_path(UniqueFd& fd) {
   constexpr int kNumbers = 1000;  // below the usual limit of 1,024
@@ -45,7 +52,7 @@ std::string fresh_path(UniqueFd& fd) {
       next_number = kNumbers;
     }
   }
-  std::string path = "/proc/self";
+  std::string path = process_directory();
   for (std::uint32_t spelling = spellings[fd.get()]++; spelling > 0; spelling = (spelling - 1) / 2) {
     path += (spelling - 1) % 2 == 0 ? "/" : "/./";
   }
@@ -106,6 +113,19 @@ Result<PrivateCopy> PrivateCopy::create(const std::string& name, std::size_t siz
   if (memory == MAP_FAILED) return system_error(errno, "cannot map a copy");
   copy.bytes_ = {static_cast<std::byte*>(memory), size};
   return copy;
+}
+
+Result<void> PrivateCopy::fill(const Archive& archive, std::size_t member, Scratch& scratch) {
+  std::byte* const unpacked = scratch.get(bytes_.size());
+  if (!unpacked) return Error{ErrorCode::kMember, "no memory for " + std::to_string(bytes_.size()) + " bytes", archive.name()};
+  INTACT_TRY(archive.read_into(member, {unpacked, bytes_.size()}));
+  for (std::size_t at = 0; at < bytes_.size();) {
+    const ssize_t written = pwrite(fd_.get(), unpacked + at, bytes_.size() - at, static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return system_error(errno, "cannot write a copy");
+    at += static_cast<std::size_t>(written);
+  }
+  return {};
 }
 
 const std::string& PrivateCopy::path() {

@@ -11,7 +11,7 @@
 namespace intact {
 
 // Hides DT_INIT and DT_INIT_ARRAY, which we run ourselves, and search paths that begin with $ORIGIN and nothing else:
-// ld.so would take /proc/self/fd for the origin.
+// ld.so would take /proc/PID/fd for the origin.
 void hide_dynamic_entries(std::span<std::byte> bytes, const ElfFile& file);
 
 // Makes needed library number `needed` be asked for as `path`. False if there is no room for that.

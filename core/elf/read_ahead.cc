@@ -26,7 +26,7 @@ bool several_processors() {
   return several;
 }
 
-bool prepare(const Place& place, std::uint64_t size, Ahead& result) {
+bool read_or_check(const Place& place, std::uint64_t size, Scratch& scratch, Ahead& result) {
   const Archive& archive = place.mount->archive();
   const std::uint32_t member = place.get().member;
   if (const auto extent = archive.extent(member); extent && *extent && extent_mappable(**extent)) {
@@ -36,7 +36,7 @@ bool prepare(const Place& place, std::uint64_t size, Ahead& result) {
   auto made = PrivateCopy::create(std::string(place.get().name()), static_cast<std::size_t>(size), {});
   if (!made) return false;
   result.copy = *std::move(made);
-  return static_cast<bool>(archive.read_into(member, result.copy.bytes()));
+  return static_cast<bool>(result.copy.fill(archive, member, scratch));
 }
 
 }  // namespace
@@ -69,27 +69,31 @@ void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
   const Index& index = mount->index();
   if (index.shared_objects().empty() || !several_processors()) return;
   const std::lock_guard lock(mutex_);
-  if (std::exchange(bundled_of_, mount->id()) != mount->id()) {
+  if (bundled_of_.insert(mount->id()).second) {
     for (const auto& [name, node] : index.children(0)) {
       if (index.is_directory(node) && name.ends_with(".libs")) expect_children(mount, node);
     }
   }
   expect_children(mount, directory);
-  if (!running_ && std::ranges::find(items_, State::kWaiting, &Item::state) != items_.end()) start();
+  if (!running_ && waiting(kMost) != items_.end()) start();
 }
 
+// The largest first: what takes longest is begun earliest.
 void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) {
   const Index& index = mount->index();
+  std::list<Item> more;
   for (const auto& [name, node] : index.children(directory)) {
     if (index.is_directory(node) || name.find(".so") == std::string_view::npos) continue;
     const std::uint64_t size = mount->archive().member(index.node(node).member).size;
     if (size < kLeast || size > kMost - std::min(ahead_, kMost)) continue;
-    items_.push_back({.place = {mount, node}, .size = size});
+    more.push_back({.place = {mount, node}, .size = size});
     ahead_ += size;
   }
+  more.sort([](const Item& a, const Item& b) { return a.size > b.size; });
+  items_.splice(items_.end(), more);
 }
 
-std::optional<Ahead> ReadAhead::take(const Place& place) {
+std::optional<Ahead> ReadAhead::take(const Place& place, Scratch& scratch) {
   std::unique_lock lock(mutex_);
   const auto found = std::ranges::find_if(items_, [&](const Item& item) {
     return !item.claimed && item.place.mount == place.mount && item.place.node == place.node;
@@ -97,7 +101,10 @@ std::optional<Ahead> ReadAhead::take(const Place& place) {
   if (found == items_.end()) return std::nullopt;
   if (found->state == State::kWorking) {
     found->claimed = true;
-    done_.wait(lock, [&] { return found->state == State::kDone; });
+    while (found->state != State::kDone) {
+      if (const auto item = waiting(found->size / 4); item != items_.end()) prepare(lock, *item, scratch);
+      else done_.wait(lock);
+    }
   }
   std::optional<Ahead> result;
   if (found->good) result = std::move(found->result);
@@ -138,19 +145,25 @@ void ReadAhead::start() {
 }
 
 void ReadAhead::work() {
+  Scratch scratch;
   std::unique_lock lock(mutex_);
-  for (;;) {
-    const auto item = std::ranges::find(items_, State::kWaiting, &Item::state);
-    if (item == items_.end()) break;
-    item->state = State::kWorking;
-    lock.unlock();
-    const bool good = prepare(item->place, item->size, item->result);
-    lock.lock();
-    item->good = good;
-    item->state = State::kDone;
-    done_.notify_all();
-  }
+  for (auto item = waiting(kMost); item != items_.end(); item = waiting(kMost)) prepare(lock, *item, scratch);
   running_ = false;
+}
+
+// The first that nobody has in hand, of at most so many bytes.
+std::list<ReadAhead::Item>::iterator ReadAhead::waiting(std::uint64_t most) {
+  return std::ranges::find_if(items_, [&](const Item& item) { return item.state == State::kWaiting && item.size <= most; });
+}
+
+void ReadAhead::prepare(std::unique_lock<std::mutex>& lock, Item& item, Scratch& scratch) {
+  item.state = State::kWorking;
+  lock.unlock();
+  const bool good = read_or_check(item.place, item.size, scratch, item.result);
+  lock.lock();
+  item.good = good;
+  item.state = State::kDone;
+  done_.notify_all();
 }
 
 }  // namespace intact

@@ -18,6 +18,7 @@
 #include <list>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "core/elf/private_copy_linux.h"
 #include "core/tree/tree.h"
@@ -38,8 +39,9 @@ class ReadAhead {
   // them ("NAME.libs" at the top, where auditwheel puts it).
   void expect(const MountPtr& mount, std::uint32_t directory);
 
-  // What was done ahead for an object, if it was begun and went well.
-  std::optional<Ahead> take(const Place& place);
+  // What was done ahead for an object, if it was begun and went well. Where it is in work, smaller ones that wait are done
+  // meanwhile, in `scratch`.
+  std::optional<Ahead> take(const Place& place, Scratch& scratch);
 
   // Ends the thread and forgets what was not asked for.
   void drop();
@@ -60,12 +62,14 @@ class ReadAhead {
   void forget_waiting();
   void start();
   void work();
+  std::list<Item>::iterator waiting(std::uint64_t most);
+  void prepare(std::unique_lock<std::mutex>& lock, Item& item, Scratch& scratch);
 
   std::mutex mutex_;  // guards all of it; of an item in work, the result is the thread's
   std::condition_variable done_;
   std::list<Item> items_;
   std::uint64_t ahead_ = 0;  // bytes of items_
-  std::uint64_t bundled_of_ = 0;  // the last mount whose bundled libraries were expected
+  std::set<std::uint64_t> bundled_of_;  // mounts whose bundled libraries were expected
   bool running_ = false;    // the thread takes items
   bool joinable_ = false;   // thread_ is one to be joined
   pthread_t thread_ = {};

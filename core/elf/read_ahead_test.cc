@@ -40,8 +40,9 @@ class ReadAheadTest : public testing::Test {
   // How many were begun ahead; each that was is right.
   void take_all(int& taken) const {
     taken = 0;
+    Scratch scratch;
     for (int i = 0; i < kObjects; ++i) {
-      const auto copy = ReadAhead::instance().take(place("pkg/m" + std::to_string(i) + ".so"));
+      const auto copy = ReadAhead::instance().take(place("pkg/m" + std::to_string(i) + ".so"), scratch);
       if (!copy) continue;
       ++taken;
       const std::string expected = content(i);
@@ -74,7 +75,16 @@ TEST_F(ReadAheadTest, GivesNothingThatWasNotExpectedOrWasDropped) {
 
 TEST_F(ReadAheadTest, LeavesSmallObjectsToWhoeverAsks) {
   expect();
-  EXPECT_FALSE(ReadAhead::instance().take(place("pkg/small.so")));
+  Scratch scratch;
+  EXPECT_FALSE(ReadAhead::instance().take(place("pkg/small.so"), scratch));
+}
+
+TEST_F(ReadAheadTest, WhatAMountBundlesIsExpectedOnce) {
+  expect();
+  ReadAhead::instance().drop();
+  expect();
+  Scratch scratch;
+  EXPECT_FALSE(ReadAhead::instance().take(place("pkg.libs/libbundled.so.1"), scratch));
 }
 
 TEST_F(ReadAheadTest, AForkedChildStartsWithNothingAndMayBeginAnew) {

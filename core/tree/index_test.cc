@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace intact {
 namespace {
@@ -136,6 +137,30 @@ TEST(Index, LeavesOutWhatIsDeeperThanAnyPath) {
   for (int i = 0; i < 2000; ++i) deep += "d/";
   const Indexed it({deep + "x", std::string(5000, 'n'), "y"});
   EXPECT_EQ(it.index.files().size(), 1u);
+}
+
+TEST(Index, ADirectoryWhoseMembersStandInSeveralPlacesIsOne) {
+  const Indexed it({"a/x.py", "b/y.py", "a/__init__.py", "a/c/z.py", "a-1.data/purelib/a/w.py", "a/x.py"});
+  EXPECT_EQ(it.children("a"), (std::vector<std::string>{"__init__.py", "c", "w.py", "x.py"}));
+  EXPECT_EQ(it.index.node(*it.index.find("a/x.py")).member, 5u);
+  EXPECT_EQ(it.chosen("a/w"), "a/w.py");
+  EXPECT_EQ(it.index.files().size(), 5u);
+}
+
+TEST(Index, ThreadsMayAskForTheSameDirectoryAtOnce) {
+  for (int round = 0; round < 50; ++round) {
+    const Indexed it({"a/x.py", "a/b/y.py", "a/b/liby.so"});
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        EXPECT_EQ(it.chosen("a/b/y"), "a/b/y.py");
+        EXPECT_EQ(it.children("a").size(), 2u);
+        EXPECT_EQ(it.index.files().size(), 3u);
+        EXPECT_EQ(it.index.shared_objects().size(), 1u);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
 }
 
 TEST(Index, HoldsManyMembers) {

@@ -86,6 +86,9 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
   return {};
 }
 
+constexpr std::size_t kScratchKept = std::size_t{128} << 10;  // bytes, from one import to the next
+constexpr std::size_t kScratchMost = std::size_t{1} << 20;
+
 // A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the garbage
 // collector, which can run anything, another import too: that one finds the scratch gone and makes its own.
 class ScratchRead {
@@ -93,11 +96,11 @@ class ScratchRead {
   ScratchRead(ModuleState& state, const Archive& archive, std::uint32_t member) : state_(state) {
     exchange();
     const std::size_t size = static_cast<std::size_t>(archive.member(member).size);
-    if (archive.real_path(member) || size > kScratchKept) {
+    if (archive.real_path(member) || size > kScratchMost) {
       whole_ = archive.read(member);
       return;
     }
-    if (scratch_.size() < size) scratch_.resize(std::max(size, kScratchKept / 8));
+    if (scratch_.size() < size) scratch_.resize(std::max(size, kScratchKept));
     const std::span<std::byte> target = std::span(scratch_).first(size);
     if (auto done = archive.read_into(member, target); !done) whole_ = std::move(done).error();
     else whole_ = Bytes::borrow(target, nullptr);
@@ -111,8 +114,6 @@ class ScratchRead {
   const Error& error() const { return whole_.error(); }
 
  private:
-  static constexpr std::size_t kScratchKept = std::size_t{1} << 20;
-
   void exchange() {
     const std::lock_guard lock(state_.scratch_mutex);
     scratch_.swap(state_.scratch);
@@ -166,9 +167,16 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
   const std::uint32_t member = place.get().member;
   const std::uint64_t size = archive.member(member).size;
   if (size > static_cast<std::uint64_t>(PY_SSIZE_T_MAX)) return PyRef::steal(PyErr_NoMemory());
-  const auto bytes = archive.read(member);
-  if (!bytes) return PyRef::steal(raise(state, bytes.error()));
-  return PyRef::steal(PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size())));
+  if (archive.real_path(member)) {  // which may have another size now
+    const auto bytes = archive.read(member);
+    if (!bytes) return PyRef::steal(raise(state, bytes.error()));
+    return PyRef::steal(PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size())));
+  }
+  PyRef bytes = PyRef::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size)));
+  if (!bytes) return {};
+  const std::span target(reinterpret_cast<std::byte*>(PyBytes_AS_STRING(bytes.get())), static_cast<std::size_t>(size));
+  const auto done = archive.read_into(member, target);
+  return done ? std::move(bytes) : PyRef::steal(raise(state, done.error()));
 }
 
 PyRef path_stats(const Place& place) {
@@ -183,6 +191,12 @@ std::optional<Place> place_of(const Found& found, std::string_view path) {
     if (const auto node = found.mount->index().find(path.substr(root.size() + 1))) return Place{found.mount, *node};
   }
   return ReadGuard(engine().tree)->lookup(path);
+}
+
+void trim_scratch(ModuleState& state) {
+  std::vector<std::byte> large;  // freed without the lock
+  const std::lock_guard lock(state.scratch_mutex);
+  if (state.scratch.size() > kScratchKept) state.scratch.swap(large);
 }
 
 PyRef load_code(ModuleState& state, const Found& found, PyObject* loader) {

@@ -1,5 +1,6 @@
-// OutermostImport: what holds while an outermost import of ours is under way. The cyclic garbage collector runs seldom, and
-// shared objects may be unpacked ahead (core/elf/read_ahead.h); what nobody asked for is dropped when it ends.
+// OutermostImport: what holds while an outermost import of ours is under way. The cyclic garbage collector runs seldom,
+// small objects lie in huge pages (arenas.h), and shared objects may be unpacked ahead (core/elf/read_ahead.h); what nobody
+// asked for is dropped when it ends.
 //
 // Importing makes objects that stay: the collector goes over them again and again and frees next to nothing (11 to 15 %
 // of the time of importing a large application). The pause raises the threshold of the youngest generation instead of
@@ -9,6 +10,7 @@
 
 #pragma once
 
+#include "python/ext/arenas.h"
 #include "python/ext/state.h"
 
 namespace intact {
@@ -21,6 +23,7 @@ class OutermostImport {
   OutermostImport& operator=(const OutermostImport&) = delete;
 
  private:
+  HugeArenas arenas_;
   ModuleState& state_;
 };
 

@@ -8,6 +8,7 @@ import linecache
 import os
 import runpy
 import sys
+import textwrap
 import tokenize
 
 import building
@@ -272,6 +273,36 @@ def test_garbage_collection_is_as_it_was_after_an_import(mount):
     importlib.import_module("sets")
     assert gc.get_threshold()[:2] == (123, 4)
     gc.set_threshold(*before)
+
+
+def test_memory_of_small_objects_comes_and_goes_during_an_import(mount):
+    """Arenas taken in an import, freed in it and after it, and taken again outside of one."""
+    tree = {
+        "outer.py": "objects = [str(i) * 3 for i in range(300_000)]\nimport inner\n",
+        "inner.py": "kept = [str(i) for i in range(100_000)]\nfreed = [str(i) * 5 for i in range(300_000)]\ndel freed\n",
+    }
+    for _ in range(3):
+        mounted = mount(tree)
+        outer = importlib.import_module("outer")
+        del outer.objects[1:]
+        assert [len(s) for s in outer.inner.kept] == [len(str(i)) for i in range(100_000)]
+        more = [str(i) * 7 for i in range(200_000)]
+        assert outer.objects == ["000"] and more[199_999] == "199999" * 7
+        del sys.modules["outer"], sys.modules["inner"]
+        mounted.unmount()
+
+
+def test_import_where_address_space_is_limited(tmp_path):
+    building.write_zip(tmp_path / "app.zip", {"app.py": "objects = [str(i) for i in range(300_000)]\n"})
+    code = """
+        import resource, sys
+        resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+        import intact
+        intact.mount(sys.argv[1])
+        import app
+        print(len(app.objects))
+    """
+    assert building.output_of("-c", textwrap.dedent(code), tmp_path / "app.zip") == "300000\n"
 
 
 def test_import_hook_that_wraps_a_loader_sees_its_code(mount):

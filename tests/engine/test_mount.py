@@ -374,3 +374,15 @@ def test_exported_names_are_documented():
     assert intact.__all__ == sorted(intact.__all__, key=lambda name: (not name[0].isupper(), name))
     for name in intact.__all__:
         assert name == "__version__" or getattr(intact, name).__doc__, name
+
+
+def test_bytes_that_their_owner_changes_are_still_an_archive():
+    """What the directory said when it was mounted holds; of a member that was changed the CRC-32 is wrong."""
+    data = bytearray(building.zip_bytes({"a.txt": "one", "b.txt": "two"}, zipfile.ZIP_STORED))
+    mounted = intact.mount(data, name="changing")
+    directory = data.index(b"PK\1\2")
+    data[directory:] = bytes(len(data) - directory)
+    assert list(mounted) == ["a.txt", "b.txt"] and mounted.read("b.txt") == b"two"
+    data[data.index(b"one")] ^= 1
+    with pytest.raises(intact.MemberError, match="CRC-32"):
+        mounted.read("a.txt")

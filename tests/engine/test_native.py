@@ -8,6 +8,8 @@ import importlib.machinery
 import importlib.util
 import os
 import re
+import shutil
+import subprocess
 import sys
 import time
 import zipfile
@@ -237,3 +239,12 @@ def test_rejected_objects_are_image_errors_and_never_loaded():
         "print('all', n + 1)\n"
     )
     assert building.output_of("-c", program, str(REJECTED), SUFFIX) == f"all {len(list(REJECTED.iterdir()))}\n"
+
+
+@pytest.mark.skipif(not shutil.which("gdb"), reason="gdb is not installed; make test-all installs it")
+def test_debugger_knows_an_image_by_its_member(tmp_path):
+    archive = building.write_zip(tmp_path / "app.zip", TREE)
+    code = "import intact, os, signal, sys; intact.mount(sys.argv[1]); import native._testmultiphase; os.kill(os.getpid(), signal.SIGTRAP)"
+    command = ["gdb", "-nx", "-batch", "-ex", "run", "-ex", "info sharedlibrary", "--args", sys.executable, "-c", code, str(archive)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert f"{archive}/native/_testmultiphase{SUFFIX}" in done.stdout, done.stdout + done.stderr

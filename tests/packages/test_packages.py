@@ -83,3 +83,25 @@ def test_checks_pass_from_installed_files(request, every, interpreter, prepared,
     for check in every:
         outcome = packages.run(interpreter, "files", sources, [check], tmp_path)
         assert outcome.code == 0 and outcome.report["modules"] > 0, outcome.output
+
+
+OPENED_BY_RUST = """
+import io, json, zipfile
+import intact, safetensors
+header = json.dumps({"weights": {"dtype": "U8", "shape": [3], "data_offsets": [0, 3]}}).encode()
+buffer = io.BytesIO()
+with zipfile.ZipFile(buffer, "w") as archive:
+    archive.writestr("model.safetensors", len(header).to_bytes(8, "little") + header + b"abc")
+mount = intact.mount(buffer.getvalue(), name="model")
+before = intact.stats()["redirect_hits"]
+with safetensors.safe_open(f"{mount.root}/model.safetensors", "numpy") as file:
+    assert list(file.keys()) == ["weights"]
+    assert bytes(file.get_tensor("weights")) == b"abc"
+assert intact.stats()["redirect_hits"] > before
+"""
+
+
+def test_rust_opens_a_file_below_a_root(interpreter, tmp_path):
+    """std::fs::File::open, in an extension that has its own copy of Rust's library and calls the C library's open64."""
+    check = packages.Check("rust", ("safetensors==0.8.0", "numpy"), OPENED_BY_RUST)
+    packages.run(interpreter, "wheels", interpreter.sources("wheels", [check]), [check], tmp_path).check("wheels")
