@@ -54,7 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto memory = open_archive(Source{"memory", Bytes::own(std::move(copy), size)}, kLimits);
   const auto file = open_archive(Source{"file", std::move(fd)}, kLimits);
   require(static_cast<bool>(memory) == static_cast<bool>(file));
-  if (memory) compare(**memory, **file);
-  else require(memory.error().code == ErrorCode::kArchive && memory.error().reason == file.error().reason);
+  if (memory)
+    compare(**memory, **file);
+  else
+    require(memory.error().code == ErrorCode::kArchive && memory.error().reason == file.error().reason);
   return 0;
 }

@@ -15,7 +15,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from support import archives
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -37,14 +37,14 @@ struct MemberName {
 };
 
 struct Member {
-  std::string_view path;         // normalised: no leading or trailing '/', no "." or "..", no empty component
-  std::uint64_t size = 0;        // bytes, unpacked
+  std::string_view path;   // normalised: no leading or trailing '/', no "." or "..", no empty component
+  std::uint64_t size = 0;  // bytes, unpacked
   std::uint64_t packed_size = 0;
-  std::uint64_t offset = 0;      // of the member's header in the archive
+  std::uint64_t offset = 0;  // of the member's header in the archive
   std::uint32_t crc = 0;
-  std::uint32_t mode = 0;        // Unix mode where the format keeps one, else 0
-  std::uint32_t time = 0;        // as the format keeps it; Archive::mtime converts
-  std::uint16_t method = 0;      // APPNOTE.TXT 4.4.5
+  std::uint32_t mode = 0;    // Unix mode where the format keeps one, else 0
+  std::uint32_t time = 0;    // as the format keeps it; Archive::mtime converts
+  std::uint16_t method = 0;  // APPNOTE.TXT 4.4.5
   bool directory = false;
   bool encrypted = false;
 };

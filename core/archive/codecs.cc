@@ -22,9 +22,10 @@ struct Named {
   std::uint16_t method;
   const char* name;
 };
-constexpr Named kUnsupported[] = {{1, "Shrink"},  {2, "Reduce"},  {3, "Reduce"},  {4, "Reduce"}, {5, "Reduce"},
-                                  {6, "Implode"}, {9, "Deflate64"}, {10, "PKWARE Implode"}, {95, "XZ"},
-                                  {96, "JPEG"},   {97, "WavPack"}, {98, "PPMd"},   {99, "AES encryption"}};
+constexpr Named kUnsupported[] = {
+    {1, "Shrink"},   {2, "Reduce"},    {3, "Reduce"},          {4, "Reduce"}, {5, "Reduce"},
+    {6, "Implode"},  {9, "Deflate64"}, {10, "PKWARE Implode"}, {95, "XZ"},    {96, "JPEG"},
+    {97, "WavPack"}, {98, "PPMd"},     {99, "AES encryption"}};
 
 std::optional<std::string> unpack_deflate(libdeflate_decompressor* decoder, std::span<const std::byte> packed,
                                           std::span<std::byte> target) {
@@ -41,7 +42,8 @@ std::optional<std::string> unpack_deflate(libdeflate_decompressor* decoder, std:
   }
 }
 
-std::optional<std::string> unpack_zstd(ZSTD_DCtx* decoder, std::span<const std::byte> packed, std::span<std::byte> target) {
+std::optional<std::string> unpack_zstd(ZSTD_DCtx* decoder, std::span<const std::byte> packed,
+                                       std::span<std::byte> target) {
   const std::size_t got = ZSTD_decompressDCtx(decoder, target.data(), target.size(), packed.data(), packed.size());
   if (ZSTD_isError(got)) return std::string("broken zstd data: ") + ZSTD_getErrorName(got);
   if (got != target.size()) return "zstd data ends before the stated size";
@@ -59,8 +61,8 @@ std::optional<std::string> unpack_lzma(std::span<const std::byte> packed, std::s
   if (!reader.ok() || properties_size != 5 || packed_properties >= 9 * 5 * 5) return "broken lzma properties";
   lzma_options_lzma options{};
   // A dictionary larger than the member is memory that nothing can refer to.
-  options.dict_size = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(target.size(), LZMA_DICT_SIZE_MIN, std::max<std::uint32_t>(dictionary, LZMA_DICT_SIZE_MIN)));
+  options.dict_size = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+      target.size(), LZMA_DICT_SIZE_MIN, std::max<std::uint32_t>(dictionary, LZMA_DICT_SIZE_MIN)));
   options.lc = packed_properties % 9;
   options.lp = packed_properties / 9 % 5;
   options.pb = packed_properties / 45;
@@ -133,7 +135,8 @@ void Workspace::trim() {
   if (scratch_.size() > kScratchKept) scratch_.release();
 }
 
-std::optional<std::string> Workspace::unpack(Method method, std::span<const std::byte> packed, std::span<std::byte> target) {
+std::optional<std::string> Workspace::unpack(Method method, std::span<const std::byte> packed,
+                                             std::span<std::byte> target) {
   // The libraries are given a pointer to something also for an empty member.
   std::byte nothing{};
   if (target.empty()) target = {&nothing, 0};
@@ -162,7 +165,8 @@ WorkspacePool::~WorkspacePool() {
 
 std::unique_ptr<Workspace> WorkspacePool::take() {
   for (auto& slot : slots_) {
-    if (std::unique_ptr<Workspace> workspace(slot.exchange(nullptr, std::memory_order_acquire)); workspace) return workspace;
+    if (std::unique_ptr<Workspace> workspace(slot.exchange(nullptr, std::memory_order_acquire)); workspace)
+      return workspace;
   }
   return std::make_unique<Workspace>();
 }

@@ -36,7 +36,7 @@ struct Found {
 };
 
 struct Visit {
-  std::string path;  // below the root, with a '/' at the end; the root's is empty
+  std::string path;                             // below the root, with a '/' at the end; the root's is empty
   std::vector<std::pair<dev_t, ino_t>> within;  // it and the directories it lies in
 };
 
@@ -108,19 +108,26 @@ Result<Found> walk(int root, const Limits& limits) {
       }
     }
   }
-  std::sort(found.members.begin(), found.members.end(), [](const Member& a, const Member& b) { return a.path < b.path; });
+  std::sort(found.members.begin(), found.members.end(),
+            [](const Member& a, const Member& b) { return a.path < b.path; });
   return found;
 }
 
 class DirectoryArchive final : public Archive {
  public:
   DirectoryArchive(std::string name, UniqueFd root, std::string real_root, Found found, const Limits& limits)
-      : Archive(std::move(name)), root_(std::move(root)), real_root_(std::move(real_root)), found_(std::move(found)), limits_(limits) {}
+      : Archive(std::move(name)),
+        root_(std::move(root)),
+        real_root_(std::move(real_root)),
+        found_(std::move(found)),
+        limits_(limits) {}
 
   const char* format() const override { return "directory"; }
   std::size_t size() const override { return found_.members.size(); }
   Member member(std::size_t index) const override { return found_.members[index]; }
-  MemberName member_name(std::size_t index) const override { return {found_.members[index].path, found_.members[index].directory}; }
+  MemberName member_name(std::size_t index) const override {
+    return {found_.members[index].path, found_.members[index].directory};
+  }
   std::size_t unreachable() const override { return found_.unreachable; }
 
   std::int64_t mtime(std::size_t index) const override;
@@ -135,7 +142,9 @@ class DirectoryArchive final : public Archive {
     UniqueFd fd;
     std::size_t size = 0;  // now
   };
-  const char* path(std::size_t index) const { return found_.members[index].path.data(); }  // a std::string's: ends in NUL
+  const char* path(std::size_t index) const {
+    return found_.members[index].path.data();
+  }  // a std::string's: ends in NUL
   Error failure(std::size_t index, int error_number, const char* doing) const;
   Result<OpenFile> open_member(std::size_t index) const;
   Result<void> fill(std::size_t index, int fd, std::span<std::byte> target) const;
@@ -167,7 +176,8 @@ Result<DirectoryArchive::OpenFile> DirectoryArchive::open_member(std::size_t ind
   if (!S_ISREG(status.st_mode)) return member_error(index, "is no longer a regular file");
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (size > limits_.member_size) {
-    return member_error(index, "of " + std::to_string(size) + " bytes, over the limit of " + std::to_string(limits_.member_size));
+    return member_error(
+        index, "of " + std::to_string(size) + " bytes, over the limit of " + std::to_string(limits_.member_size));
   }
   return OpenFile{std::move(fd), static_cast<std::size_t>(size)};
 }

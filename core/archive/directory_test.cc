@@ -36,7 +36,8 @@ class DirectoryTest : public testing::Test {
   }
   static std::vector<std::string> paths(const Archive& archive) {
     std::vector<std::string> all;
-    for (std::size_t i = 0; i < archive.size(); ++i) all.push_back(std::string(archive.member(i).path) + (archive.member(i).directory ? "/" : ""));
+    for (std::size_t i = 0; i < archive.size(); ++i)
+      all.push_back(std::string(archive.member(i).path) + (archive.member(i).directory ? "/" : ""));
     return all;
   }
   static std::string text(const Archive& archive, std::size_t index) {

@@ -1,8 +1,9 @@
 // DOS time: what a zip's directory says of when, in the local time of whoever packed it (APPNOTE.TXT 4.4.6). zipimport
 // reads it as ours, and so do we.
 //
-// Only the C library knows local time, and it takes a lock for it that a child forked meanwhile would wait on forever. So it is
-// asked while the archive is opened (`expect`, then `settle`), once for each hour that occurs; afterwards converting is arithmetic.
+// Only the C library knows local time, and it takes a lock for it that a child forked meanwhile would wait on forever.
+// So it is asked while the archive is opened (`expect`, then `settle`), once for each hour that occurs; afterwards
+// converting is arithmetic.
 
 #pragma once
 
@@ -25,7 +26,7 @@ class DosTimes {
 
  private:
   struct Hour {
-    std::uint32_t hour = 0;  // date and hour: the upper 21 bits of a DOS time
+    std::uint32_t hour = 0;   // date and hour: the upper 21 bits of a DOS time
     std::int64_t offset = 0;  // seconds from UTC
   };
   static constexpr std::uint32_t kHourShift = 11;

@@ -24,10 +24,12 @@ TEST(DosTimes, AreWhatMktimeSays) {
   for (const int month : {0, 1, 3, 7, 10, 12, 15}) {
     for (const int day : {0, 1, 26, 27, 29, 31}) {
       for (int hour = 0; hour < 24; ++hour) {
-        const std::uint32_t date = (2023u - 1980u) << 9 | static_cast<std::uint32_t>(month) << 5 | static_cast<std::uint32_t>(day);
+        const std::uint32_t date =
+            (2023u - 1980u) << 9 | static_cast<std::uint32_t>(month) << 5 | static_cast<std::uint32_t>(day);
         times.push_back(date << 16 | static_cast<std::uint32_t>(hour) << 11 | 17u << 5 | 9u);
         std::tm when{};
-        when.tm_year = 123, when.tm_mon = month - 1, when.tm_mday = day, when.tm_hour = hour, when.tm_min = 17, when.tm_sec = 18;
+        when.tm_year = 123, when.tm_mon = month - 1, when.tm_mday = day, when.tm_hour = hour, when.tm_min = 17,
+        when.tm_sec = 18;
         when.tm_isdst = -1;
         expected.push_back(std::mktime(&when));
       }

@@ -21,7 +21,8 @@ std::span<const std::byte> bounded(std::span<const std::byte> bytes, std::uint64
 Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
   if (in_memory()) {
     const auto from = bounded(memory_.span(), offset, head.size() + target.size());
-    if (from.size() != head.size() + target.size()) return Error{ErrorCode::kArchive, "the bytes end before", {}, {}, offset};
+    if (from.size() != head.size() + target.size())
+      return Error{ErrorCode::kArchive, "the bytes end before", {}, {}, offset};
     std::copy_n(from.begin(), head.size(), head.begin());
     std::copy(from.begin() + static_cast<std::ptrdiff_t>(head.size()), from.end(), target.begin());
     return {};
@@ -35,7 +36,8 @@ Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::
       error.offset = offset;
       return error;
     }
-    if (got == 0) return Error{ErrorCode::kArchive, "the file ends here; it was longer when it was opened", {}, {}, offset};
+    if (got == 0)
+      return Error{ErrorCode::kArchive, "the file ends here; it was longer when it was opened", {}, {}, offset};
     const auto count = static_cast<std::size_t>(got);
     const std::size_t in_head = std::min(count, head.size());
     head = head.subspan(in_head);

@@ -25,8 +25,8 @@ namespace {
 
 using namespace zip;
 
-constexpr std::size_t kPiece = std::size_t{256} << 10;      // check() reads a stored member in pieces of this
-constexpr std::uint64_t kMostExtra = 1024;                  // bytes of local extra field that a guess may cover
+constexpr std::size_t kPiece = std::size_t{256} << 10;  // check() reads a stored member in pieces of this
+constexpr std::uint64_t kMostExtra = 1024;              // bytes of local extra field that a guess may cover
 
 std::string hex(std::uint32_t number) {
   char text[16];
@@ -64,8 +64,11 @@ class ZipArchive final : public Archive {
   Result<std::span<const std::byte>> read_packed(const Entry& entry, Workspace& workspace) const;
   Result<void> check_crc(const Entry& entry, std::uint32_t crc) const;
 
-  Result<void> fetch(const Entry& entry, std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const;
-  Error failure(const Entry& entry, std::string reason) const { return member_error(entry.index, std::move(reason), entry.offset); }
+  Result<void> fetch(const Entry& entry, std::uint64_t offset, std::span<std::byte> head,
+                     std::span<std::byte> target) const;
+  Error failure(const Entry& entry, std::string reason) const {
+    return member_error(entry.index, std::move(reason), entry.offset);
+  }
   Error no_memory(const Entry& entry, std::uint64_t size) const {
     return member_error(entry.index, "no memory for " + std::to_string(size) + " bytes");
   }
@@ -96,7 +99,8 @@ Result<Bytes> ZipArchive::read(std::size_t index) const {
 Result<void> ZipArchive::read_into(std::size_t index, std::span<std::byte> target) const {
   const Entry entry = directory_.entry(index);
   INTACT_TRY(admit(entry));
-  if (target.size() != entry.size) return Error{ErrorCode::kArgument, "a target of another size than the member", name()};
+  if (target.size() != entry.size)
+    return Error{ErrorCode::kArgument, "a target of another size than the member", name()};
   return fill(entry, target);
 }
 
@@ -137,8 +141,8 @@ Result<void> ZipArchive::admit(const Entry& entry) const {
   if (entry.flags & kFlagPatch) return failure(entry, "compressed patch data, which is not supported");
   if (auto reason = unsupported_method(entry.method)) return failure(entry, *std::move(reason));
   if (entry.size > limits_.member_size || entry.packed_size > limits_.member_size) {
-    return failure(entry, "of " + std::to_string(std::max(entry.size, entry.packed_size)) + " bytes, over the limit of " +
-                              std::to_string(limits_.member_size));
+    return failure(entry, "of " + std::to_string(std::max(entry.size, entry.packed_size)) +
+                              " bytes, over the limit of " + std::to_string(limits_.member_size));
   }
   if (entry.size > SIZE_MAX || entry.packed_size > SIZE_MAX) return failure(entry, "larger than this machine's memory");
   const std::uint64_t header = sizeof(LocalHeader) + entry.raw_name.size();
@@ -159,7 +163,8 @@ Result<void> ZipArchive::fill(const Entry& entry, std::span<std::byte> target) c
     INTACT_TRY(read_stored(entry, target, *workspace));
   } else {
     INTACT_ASSIGN(const auto packed, read_packed(entry, *workspace));
-    if (auto reason = workspace->unpack(static_cast<Method>(entry.method), packed, target)) return failure(entry, *std::move(reason));
+    if (auto reason = workspace->unpack(static_cast<Method>(entry.method), packed, target))
+      return failure(entry, *std::move(reason));
   }
   return check_crc(entry, crc32(target));
 }
@@ -237,7 +242,8 @@ Result<void> ZipArchive::check_crc(const Entry& entry, std::uint32_t crc) const 
   return failure(entry, "CRC-32 is " + hex(crc) + ", the directory says " + hex(entry.crc));
 }
 
-Result<void> ZipArchive::fetch(const Entry& entry, std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
+Result<void> ZipArchive::fetch(const Entry& entry, std::uint64_t offset, std::span<std::byte> head,
+                               std::span<std::byte> target) const {
   auto got = input_.read2(offset, head, target);
   if (got) return {};
   Error error = member_error(entry.index, got.error().reason, got.error().offset);

@@ -62,7 +62,8 @@ inline std::string pack(Method method, const std::string& data) {
     }
     case Method::kBzip2: {
       auto size = static_cast<unsigned>(out.size());
-      BZ2_bzBuffToBuffCompress(out.data(), &size, const_cast<char*>(data.data()), static_cast<unsigned>(data.size()), 9, 0, 0);
+      BZ2_bzBuffToBuffCompress(out.data(), &size, const_cast<char*>(data.data()), static_cast<unsigned>(data.size()), 9,
+                               0, 0);
       out.resize(size);
       return out;
     }
@@ -118,9 +119,16 @@ class ZipBuilder {
     const std::string& local_name = entry.local_name ? *entry.local_name : entry.name;
     const auto in32 = [&](std::uint64_t number) { return entry.zip64 ? kIn64 : static_cast<std::uint32_t>(number); };
 
-    LocalHeader local{kLocalSignature, 20, flags, method, entry.time, entry.descriptor ? 0 : crc,
-                      entry.descriptor ? 0 : in32(packed_size), entry.descriptor ? 0 : in32(size),
-                      static_cast<std::uint16_t>(local_name.size()), 0};
+    LocalHeader local{kLocalSignature,
+                      20,
+                      flags,
+                      method,
+                      entry.time,
+                      entry.descriptor ? 0 : crc,
+                      entry.descriptor ? 0 : in32(packed_size),
+                      entry.descriptor ? 0 : in32(size),
+                      static_cast<std::uint16_t>(local_name.size()),
+                      0};
     std::string local_extra = entry.local_extra;
     if (entry.zip64) local_extra += extra_field(kExtraZip64, raw(size) + raw(packed_size));
     local.extra_size = static_cast<std::uint16_t>(local_extra.size());
@@ -132,9 +140,22 @@ class ZipBuilder {
 
     std::string central_extra = entry.central_extra;
     if (entry.zip64) central_extra += extra_field(kExtraZip64, raw(size) + raw(packed_size) + raw(offset));
-    const CentralHeader central{kCentralSignature, 0x0314, 20, flags, method, entry.time, crc, in32(packed_size), in32(size),
-                                static_cast<std::uint16_t>(entry.name.size()), static_cast<std::uint16_t>(central_extra.size()),
-                                static_cast<std::uint16_t>(entry.comment.size()), entry.disk, 0, entry.mode << 16, in32(offset)};
+    const CentralHeader central{kCentralSignature,
+                                0x0314,
+                                20,
+                                flags,
+                                method,
+                                entry.time,
+                                crc,
+                                in32(packed_size),
+                                in32(size),
+                                static_cast<std::uint16_t>(entry.name.size()),
+                                static_cast<std::uint16_t>(central_extra.size()),
+                                static_cast<std::uint16_t>(entry.comment.size()),
+                                entry.disk,
+                                0,
+                                entry.mode << 16,
+                                in32(offset)};
     directory_ += raw(central) + entry.name + central_extra + entry.comment;
     ++count_;
     return *this;
@@ -149,8 +170,9 @@ class ZipBuilder {
     if (ending.zip64) {
       const EndRecord64& d = ending.end64;
       const std::uint64_t record = body_.size() + directory_.size();
-      archive += raw(EndRecord64{kEnd64Signature, 44 + d.size, 45, 45, d.disk, d.directory_disk, count_ + d.count_here,
-                                 count_ + d.count, directory_.size() + d.directory_size, body_.size() + d.directory_offset});
+      archive +=
+          raw(EndRecord64{kEnd64Signature, 44 + d.size, 45, 45, d.disk, d.directory_disk, count_ + d.count_here,
+                          count_ + d.count, directory_.size() + d.directory_size, body_.size() + d.directory_offset});
       archive += raw(Locator64{kLocator64Signature, 0, record, 1});
     }
     const EndRecord& d = ending.end;

@@ -46,7 +46,8 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   if (place.size > limits.directory_size || place.size > UINT32_MAX) {
     return refuse("a central directory of " + std::to_string(place.size) + " bytes is over the limit");
   }
-  if (place.count > place.size / sizeof(CentralHeader)) return refuse("more members stated than the central directory has room for");
+  if (place.count > place.size / sizeof(CentralHeader))
+    return refuse("more members stated than the central directory has room for");
   if (place.count > limits.members) return refuse(std::to_string(place.count) + " members are over the limit");
 
   ZipDirectory directory(place);
@@ -82,11 +83,15 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
 }
 
 // Whether the name is a path below a root, in UTF-8 as it stands or converted, which then is the last of names_.
-ZipDirectory::Naming ZipDirectory::name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra) {
+ZipDirectory::Naming ZipDirectory::name_member(const CentralHeader& header, std::string_view raw_name,
+                                               std::span<const std::byte> extra) {
   const bool utf8 = (header.flags & kFlagUtf8) != 0;
   if (is_plain_path(raw_name) && (extra.empty() || utf8)) return Naming::kAsItStands;
-  const auto reachable = [](std::string_view name, Naming naming) { return member_path(name) ? naming : Naming::kUnreachable; };
-  if (utf8) return is_ascii(raw_name) || is_utf8(raw_name) ? reachable(raw_name, Naming::kAsItStands) : Naming::kUnreachable;
+  const auto reachable = [](std::string_view name, Naming naming) {
+    return member_path(name) ? naming : Naming::kUnreachable;
+  };
+  if (utf8)
+    return is_ascii(raw_name) || is_utf8(raw_name) ? reachable(raw_name, Naming::kAsItStands) : Naming::kUnreachable;
   const auto better = extra.empty() ? std::nullopt : unicode_path(extra, raw_name);
   if (!better && is_ascii(raw_name)) return reachable(raw_name, Naming::kAsItStands);
   names_.push_back(better ? std::string(*better) : cp437_to_utf8(raw_name));

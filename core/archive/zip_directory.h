@@ -2,7 +2,8 @@
 //
 // Opening makes one pass that checks every record and keeps where each lies, 8 bytes a member; what a record says is
 // read again from the directory, of which the ZipDirectory holds its own copy. Of an archive of 100,000 members a
-// program uses a few hundred: decoding them all, let alone the memory to keep that, would be most of the cost of opening.
+// program uses a few hundred: decoding them all, let alone the memory to keep that, would be most of the cost of
+// opening.
 
 #pragma once
 

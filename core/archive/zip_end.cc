@@ -71,16 +71,19 @@ Result<std::optional<FoundEnd>> find_end(const Input& input) {
 
 // The zip64 record, at the place where it has to be if nothing follows its fixed part, else where the locator says.
 Result<FoundEnd> merge_zip64(const Input& input, FoundEnd end, DirectoryPlace& place, const Locator64& locator) {
-  if (locator.disks > 1 || locator.end_disk != 0) return broken("split over several disks, which is not supported", end.offset);
+  if (locator.disks > 1 || locator.end_disk != 0)
+    return broken("split over several disks, which is not supported", end.offset);
   const std::uint64_t locator_offset = end.offset - sizeof(Locator64);
-  if (locator_offset < sizeof(EndRecord64)) return broken("a zip64 locator without room for its record", locator_offset);
+  if (locator_offset < sizeof(EndRecord64))
+    return broken("a zip64 locator without room for its record", locator_offset);
   std::uint64_t offset = locator_offset - sizeof(EndRecord64);
   INTACT_ASSIGN(EndRecord64 record, record_at<EndRecord64>(input, offset));
   if (record.signature != kEnd64Signature && locator.end_offset < offset) {
     offset = locator.end_offset;
     INTACT_ASSIGN(record, record_at<EndRecord64>(input, offset));
   }
-  if (record.signature != kEnd64Signature) return broken("no zip64 end record where its locator says", locator.end_offset);
+  if (record.signature != kEnd64Signature)
+    return broken("no zip64 end record where its locator says", locator.end_offset);
   if (record.size != locator_offset - offset - 12) return broken("a zip64 end record of the wrong size", offset);
   if (record.disk != 0 || record.directory_disk != 0 || record.count_here != record.count) {
     return broken("split over several disks, which is not supported", offset);
@@ -111,7 +114,8 @@ Result<std::optional<DirectoryPlace>> find_directory(const Input& input) {
     return broken("no end of central directory record: not a whole zip", input.size());
   }
   const EndRecord& record = end->record;
-  if (record.disk != record.directory_disk || record.count_here != record.count || (record.disk != 0 && record.disk != kIn64Short)) {
+  if (record.disk != record.directory_disk || record.count_here != record.count ||
+      (record.disk != 0 && record.disk != kIn64Short)) {
     return broken("split over several disks, which is not supported", end->offset);
   }
   DirectoryPlace place{record.directory_offset, record.directory_size, record.count, 0, true};
@@ -121,7 +125,8 @@ Result<std::optional<DirectoryPlace>> find_directory(const Input& input) {
       INTACT_ASSIGN(*end, merge_zip64(input, *end, place, locator));
     }
   }
-  if (place.size > end->offset) return broken("a central directory larger than what stands before its end", end->offset);
+  if (place.size > end->offset)
+    return broken("a central directory larger than what stands before its end", end->offset);
   const std::uint64_t start = end->offset - place.size;
   if (place.start > start) return broken("a central directory that is said to start after its end", end->offset);
   place.prefix = start - place.start;

@@ -128,7 +128,8 @@ TEST(ZipRejected, TheTableHasEveryFileOfTheFolder) {
 }
 
 TEST(ZipRejected, WhatIsNoZipIsOfNoKnownFormat) {
-  for (const std::string& content : {std::string(), std::string("PK"), std::string("text"), std::string(100'000, '\0')}) {
+  for (const std::string& content :
+       {std::string(), std::string("PK"), std::string("text"), std::string(100'000, '\0')}) {
     for (const Where where : {Where::kMemory, Where::kFile}) {
       const auto opened = open_content(content, where);
       ASSERT_FALSE(opened);
@@ -144,7 +145,8 @@ TEST(ZipLimits, ALimitIsTheMostThatIsAllowed) {
   EXPECT_FALSE(first_error(content, Where::kFile, {.members = 1, .member_size = 12, .directory_size = directory}));
   EXPECT_THAT(first_error(content, Where::kFile, {.members = 0})->reason, HasSubstr("1 members are over the limit"));
   EXPECT_THAT(first_error(content, Where::kFile, {.member_size = 6})->reason, HasSubstr("over the limit of 6"));
-  EXPECT_THAT(first_error(content, Where::kFile, {.directory_size = directory - 1})->reason, HasSubstr("over the limit"));
+  EXPECT_THAT(first_error(content, Where::kFile, {.directory_size = directory - 1})->reason,
+              HasSubstr("over the limit"));
 }
 
 TEST(ZipLimits, ACountThatWrapsDoesNotPassTheLimit) {
@@ -177,7 +179,11 @@ class ZipDamage : public testing::TestWithParam<Where> {
     add({.name = "deflate", .method = Method::kDeflate, .local_extra = "12345678"});
     add({.name = "bzip2", .method = Method::kBzip2, .descriptor = true});
     add({.name = "lzma", .method = Method::kLzma, .zip64 = true});
-    add({.name = "zstd", .method = Method::kZstd, .central_extra = extra_field(kExtraTimestamp, "\x01" "1234")});
+    add({.name = "zstd",
+         .method = Method::kZstd,
+         .central_extra = extra_field(kExtraTimestamp,
+                                      "\x01"
+                                      "1234")});
     archive_ = builder.build({.comment = "comment", .zip64 = true});
   }
 

@@ -1,8 +1,8 @@
 // Well-formed zips of every kind we read, in memory and in a file.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -64,7 +64,8 @@ TEST_P(ZipTest, EveryMethodGivesTheBytesBack) {
     const auto archive = open(builder.build());
     ASSERT_TRUE(archive);
     for (std::size_t i = 0; i < contents.size(); ++i) {
-      SCOPED_TRACE(testing::Message() << "method " << static_cast<int>(method) << ", " << contents[i].size() << " bytes");
+      SCOPED_TRACE(testing::Message() << "method " << static_cast<int>(method) << ", " << contents[i].size()
+                                      << " bytes");
       EXPECT_TRUE(text(*archive, i) == contents[i]) << text(*archive, i).substr(0, 200);
       EXPECT_TRUE(archive->check(i));
       std::string target(contents[i].size(), '?');
@@ -75,10 +76,11 @@ TEST_P(ZipTest, EveryMethodGivesTheBytesBack) {
 }
 
 TEST_P(ZipTest, ListsWhatTheDirectorySays) {
-  const auto archive = open(ZipBuilder()
-                                .add(Entry{.name = "pkg/", .mode = 040755})
-                                .add(Entry{.name = "pkg/a.py", .data = std::string(1000, 'a'), .method = Method::kDeflate, .mode = 0100755})
-                                .build());
+  const auto archive = open(
+      ZipBuilder()
+          .add(Entry{.name = "pkg/", .mode = 040755})
+          .add(Entry{.name = "pkg/a.py", .data = std::string(1000, 'a'), .method = Method::kDeflate, .mode = 0100755})
+          .build());
   ASSERT_TRUE(archive);
   EXPECT_STREQ(archive->format(), "zip");
   EXPECT_EQ(archive->name(), "test.zip");
@@ -135,20 +137,20 @@ TEST_P(ZipTest, OffsetsDoNotCountWhatStandsBeforeTheArchive) {
 
 TEST_P(ZipTest, OffsetsMayCountWhatStandsBeforeTheArchive) {
   const std::string stub = "#!/usr/bin/env python3\n";
-  const auto archive = open(ZipBuilder().add(Entry{.name = "a", .data = "content", .offset = stub.size()}).build(
-      {.prefix = stub, .end = {.directory_offset = static_cast<std::uint32_t>(stub.size())}}));
+  const auto archive =
+      open(ZipBuilder()
+               .add(Entry{.name = "a", .data = "content", .offset = stub.size()})
+               .build({.prefix = stub, .end = {.directory_offset = static_cast<std::uint32_t>(stub.size())}}));
   ASSERT_TRUE(archive);
   EXPECT_EQ(text(*archive, 0), "content");
 }
 
 TEST_P(ZipTest, ReadsZip64SizesAndOffsets) {
-  const auto archive = open(ZipBuilder()
-                                .add("first", "x")
-                                .add(Entry{.name = "second",
-                                           .data = "content",
-                                           .zip64 = true,
-                                           .central_extra = extra_field(0x7777, "other")})
-                                .build({.zip64 = true}));
+  const auto archive = open(
+      ZipBuilder()
+          .add("first", "x")
+          .add(Entry{.name = "second", .data = "content", .zip64 = true, .central_extra = extra_field(0x7777, "other")})
+          .build({.zip64 = true}));
   ASSERT_TRUE(archive);
   EXPECT_EQ(archive->member(1).size, 7u);
   EXPECT_EQ(text(*archive, 1), "content");
@@ -177,7 +179,8 @@ TEST_P(ZipTest, ReadsMoreMembersThanSixteenBitsCount) {
 TEST_P(ZipTest, ReadsMembersWithDataDescriptors) {
   ZipBuilder builder;
   for (const Method method : kMethods) {
-    builder.add(Entry{.name = std::to_string(static_cast<int>(method)), .data = varied(500), .method = method, .descriptor = true});
+    builder.add(Entry{
+        .name = std::to_string(static_cast<int>(method)), .data = varied(500), .method = method, .descriptor = true});
   }
   const auto archive = open(builder.build());
   ASSERT_TRUE(archive);
@@ -189,14 +192,17 @@ TEST_P(ZipTest, ReadsMembersWhereverTheirDataStarts) {
   for (const std::size_t padding : {0u, 1u, 4u, 60u, 900u, 1100u, 4096u, 65'000u}) {
     ZipBuilder builder;
     for (const Method method : kMethods) {
-      builder.add(Entry{.name = std::to_string(static_cast<int>(method)), .data = varied(5000), .method = method,
+      builder.add(Entry{.name = std::to_string(static_cast<int>(method)),
+                        .data = varied(5000),
+                        .method = method,
                         .local_extra = std::string(padding, '\0')});
       // Bytes that belong to nobody before the next header.
       builder.add(Entry{.name = "between", .data = "b", .packed = "b" + std::string(padding, '#'), .packed_size = 1});
     }
     const auto archive = open(builder.build());
     ASSERT_TRUE(archive);
-    for (std::size_t i = 0; i < archive->size(); ++i) EXPECT_EQ(text(*archive, i), i % 2 ? "b" : varied(5000)) << padding;
+    for (std::size_t i = 0; i < archive->size(); ++i)
+      EXPECT_EQ(text(*archive, i), i % 2 ? "b" : varied(5000)) << padding;
   }
 }
 
@@ -215,10 +221,11 @@ TEST_P(ZipTest, TheUnicodePathFieldNamesAMemberIfItBelongsToTheName) {
   const auto field = [](const std::string& for_name, const std::string& name) {
     return extra_field(kExtraUnicodePath, "\x01" + raw(crc32(bytes_of(for_name))) + name);
   };
-  const auto archive = open(ZipBuilder()
-                                .add(Entry{.name = "#U00fc.py", .data = "1", .central_extra = field("#U00fc.py", "\u00fc.py")})
-                                .add(Entry{.name = "renamed.py", .data = "2", .central_extra = field("before.py", "\u00fc.py")})
-                                .build());
+  const auto archive =
+      open(ZipBuilder()
+               .add(Entry{.name = "#U00fc.py", .data = "1", .central_extra = field("#U00fc.py", "\u00fc.py")})
+               .add(Entry{.name = "renamed.py", .data = "2", .central_extra = field("before.py", "\u00fc.py")})
+               .build());
   ASSERT_TRUE(archive);
   EXPECT_THAT(paths(*archive), ElementsAre("\u00fc.py", "renamed.py"));
   EXPECT_EQ(text(*archive, 0), "1");
@@ -226,7 +233,8 @@ TEST_P(ZipTest, TheUnicodePathFieldNamesAMemberIfItBelongsToTheName) {
 
 TEST_P(ZipTest, NamesThatAreNoPathsBelowARootCannotBeReached) {
   ZipBuilder builder;
-  const std::string names[] = {"../up", "a/../b", "/absolute", "a//b", "./a", "", "/", std::string("a\0b", 3), "a/.", "a//"};
+  const std::string names[] = {"../up", "a/../b", "/absolute", "a//b", "./a", "", "/", std::string("a\0b", 3),
+                               "a/.",   "a//"};
   for (const std::string& name : names) builder.add(name, "bad");
   builder.add(Entry{.name = "broken\xff utf8", .data = "bad", .flags = kFlagUtf8});
   builder.add("good/..name", "good").add("back\\slash", "good");
@@ -247,14 +255,16 @@ TEST_P(ZipTest, ListsAMemberThatIsThereTwiceTwice) {
 TEST_P(ZipTest, DosTimeIsLocalTimeAndTheTimestampFieldIsUtc) {
   const std::string modified = "\x01" + raw(std::int32_t{1'700'000'001});
   const std::string accessed = "\x02" + raw(std::int32_t{1});
-  const auto archive = open(ZipBuilder()
-                                .add(Entry{.name = "dos", .time = (44u << 9 | 2 << 5 | 29) << 16 | (13 << 11 | 14 << 5 | 15)})
-                                .add(Entry{.name = "unix", .central_extra = extra_field(kExtraTimestamp, modified)})
-                                .add(Entry{.name = "access only", .central_extra = extra_field(kExtraTimestamp, accessed)})
-                                .build());
+  const auto archive =
+      open(ZipBuilder()
+               .add(Entry{.name = "dos", .time = (44u << 9 | 2 << 5 | 29) << 16 | (13 << 11 | 14 << 5 | 15)})
+               .add(Entry{.name = "unix", .central_extra = extra_field(kExtraTimestamp, modified)})
+               .add(Entry{.name = "access only", .central_extra = extra_field(kExtraTimestamp, accessed)})
+               .build());
   ASSERT_TRUE(archive);
   std::tm when{};
-  when.tm_year = 124, when.tm_mon = 1, when.tm_mday = 29, when.tm_hour = 13, when.tm_min = 14, when.tm_sec = 30, when.tm_isdst = -1;
+  when.tm_year = 124, when.tm_mon = 1, when.tm_mday = 29, when.tm_hour = 13, when.tm_min = 14, when.tm_sec = 30,
+  when.tm_isdst = -1;
   EXPECT_EQ(archive->mtime(0), std::mktime(&when));
   EXPECT_EQ(archive->mtime(1), 1'700'000'001);
   when = {};
@@ -290,11 +300,12 @@ TEST(ZipInMemory, AStoredMemberIsAViewOfTheArchiveAndKeepsItAlive) {
 }
 
 TEST(ZipExtent, TellsWhereAStoredMemberLiesInTheFile) {
-  const std::string content = ZipBuilder()
-                                  .add(Entry{.name = "stored", .data = "content", .local_extra = std::string(4096 - 36, '\0')})
-                                  .add("packed", varied(100), Method::kDeflate)
-                                  .add(Entry{.name = "secret", .data = "content", .flags = kFlagEncrypted})
-                                  .build();
+  const std::string content =
+      ZipBuilder()
+          .add(Entry{.name = "stored", .data = "content", .local_extra = std::string(4096 - 36, '\0')})
+          .add("packed", varied(100), Method::kDeflate)
+          .add(Entry{.name = "secret", .data = "content", .flags = kFlagEncrypted})
+          .build();
   const auto opened = open_content(content, Where::kFile);
   ASSERT_TRUE(opened);
   const auto extent = (*opened)->extent(0);

@@ -1,8 +1,8 @@
 // Large memory: for the few tables that grow with an archive's number of members, and for buffers that whole members go
 // through.
 //
-// With 4 KiB pages the faults cost as much as the work. Memory from 4 MiB on is therefore aligned to 2 MiB and the kernel is
-// asked for huge pages, where it is set to give them to those who ask. What is smaller is ordinary memory.
+// With 4 KiB pages the faults cost as much as the work. Memory from 4 MiB on is therefore aligned to 2 MiB and the
+// kernel is asked for huge pages, where it is set to give them to those who ask. What is smaller is ordinary memory.
 
 #pragma once
 
@@ -25,8 +25,10 @@ inline void* allocate_large(std::size_t size) noexcept {
 }
 
 inline void free_large(void* memory, std::size_t size) noexcept {
-  if (size < kLarge) ::operator delete(memory);
-  else ::operator delete(memory, std::align_val_t(kHugePage));
+  if (size < kLarge)
+    ::operator delete(memory);
+  else
+    ::operator delete(memory, std::align_val_t(kHugePage));
 }
 
 // Elements that are not given a value are left uninitialised, also by std::vector's resize.

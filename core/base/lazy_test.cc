@@ -25,7 +25,8 @@ TEST(Lazy, ThreadsThatAskAtOnceAreGivenTheSame) {
     std::vector<const std::string*> given(4);
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < given.size(); ++i) {
-      threads.emplace_back([&, i] { given[i] = &lazy.get([i] { return std::string(100, static_cast<char>('a' + i)); }); });
+      threads.emplace_back(
+          [&, i] { given[i] = &lazy.get([i] { return std::string(100, static_cast<char>('a' + i)); }); });
     }
     for (std::thread& thread : threads) thread.join();
     for (const std::string* each : given) EXPECT_EQ(each, given.front());

@@ -24,7 +24,8 @@ constexpr std::uint64_t zero_bytes(std::uint64_t word) { return (word - every_by
 
 // Plain is a name without NUL, without a '/' before a '/' or a '.', and with neither of the two first.
 bool is_plain_path(std::string_view name) {
-  if (name.size() < 9 || name.front() == '/' || name.front() == '.' || name.back() == '/' || name.back() == '\0') return false;
+  if (name.size() < 9 || name.front() == '/' || name.front() == '.' || name.back() == '/' || name.back() == '\0')
+    return false;
   const char* const last = name.data() + name.size() - 9;
   std::uint64_t found = 0;
   for (const char* at = name.data();; at += 8) {
@@ -32,7 +33,8 @@ bool is_plain_path(std::string_view name) {
     const std::uint64_t here = load(at);
     const std::uint64_t next = load(at + 1);
     // '.' and '/' differ in the lowest bit only.
-    const std::uint64_t bad_pair = zero_bytes(here ^ every_byte('/')) & zero_bytes((next | every_byte(1)) ^ every_byte('/'));
+    const std::uint64_t bad_pair =
+        zero_bytes(here ^ every_byte('/')) & zero_bytes((next | every_byte(1)) ^ every_byte('/'));
     found |= zero_bytes(here) | bad_pair | ((here | next) & every_byte(0x80));
     if (at == last) return found == 0;
   }

@@ -48,8 +48,10 @@ class Reader {
   }
   void skip(std::size_t size) { take(size); }
   void seek(std::size_t position) {
-    if (position > bytes_.size()) ok_ = false;
-    else position_ = position;
+    if (position > bytes_.size())
+      ok_ = false;
+    else
+      position_ = position;
   }
 
   bool ok() const { return ok_; }

@@ -27,9 +27,9 @@ enum class ErrorCode : std::uint8_t {
 
 struct Error {
   ErrorCode code = ErrorCode::kArgument;
-  std::string reason;                   // one clause, no full stop: "CRC-32 is 0x…, the directory says 0x…"
-  std::string archive = {};             // the archive's name, or empty
-  std::string member = {};              // the member's path, or empty
+  std::string reason;                        // one clause, no full stop: "CRC-32 is 0x…, the directory says 0x…"
+  std::string archive = {};                  // the archive's name, or empty
+  std::string member = {};                   // the member's path, or empty
   std::optional<std::uint64_t> offset = {};  // bytes from the start of the archive
   int system_errno = 0;
 
@@ -80,9 +80,9 @@ class [[nodiscard]] Result<void> {
 // INTACT_TRY(expression) leaves the function with the error; INTACT_ASSIGN(auto x, expression) also takes the value.
 #define INTACT_TRY(expression) \
   if (auto intact_result = (expression); !intact_result) return std::move(intact_result).error()
-#define INTACT_ASSIGN_(temporary, declaration, expression)      \
-  auto temporary = (expression);                                \
-  if (!temporary) return std::move(temporary).error();          \
+#define INTACT_ASSIGN_(temporary, declaration, expression) \
+  auto temporary = (expression);                           \
+  if (!temporary) return std::move(temporary).error();     \
   declaration = *std::move(temporary)
 #define INTACT_ASSIGN(declaration, expression) \
   INTACT_ASSIGN_(INTACT_CONCAT(intact_result_, __LINE__), declaration, expression)

@@ -73,7 +73,8 @@ class Parser {
     in.skip(8 + 4 + 2);
     const auto entry_size = in.u16(), count = in.u16();
     if (entry_size != sizeof(Elf64_Phdr)) {
-      return elf_error("program headers of " + std::to_string(entry_size) + " bytes", offsetof(Elf64_Ehdr, e_phentsize));
+      return elf_error("program headers of " + std::to_string(entry_size) + " bytes",
+                       offsetof(Elf64_Ehdr, e_phentsize));
     }
     if (count == 0 || count > kMaxSegments) {
       return elf_error(std::to_string(count) + " program headers", offsetof(Elf64_Ehdr, e_phnum));
@@ -116,14 +117,16 @@ class Parser {
         }
       }
       if (segment.type == PT_TLS || segment.type == PT_LOAD) {
-        if (segment.file_size > segment.memory_size) return elf_error("a segment larger in the file than in memory", where);
+        if (segment.file_size > segment.memory_size)
+          return elf_error("a segment larger in the file than in memory", where);
         if ((segment.alignment & (segment.alignment - 1)) != 0 && segment.alignment != 0) {
           return elf_error("a segment's alignment is no power of two", where);
         }
       }
       if (segment.type != PT_LOAD) continue;
       if (segment.address < end) return elf_error("segments overlap or are out of order", where);
-      if (segment.alignment != 0 && (segment.address - segment.offset) % std::min<std::uint64_t>(segment.alignment, 4096) != 0) {
+      if (segment.alignment != 0 &&
+          (segment.address - segment.offset) % std::min<std::uint64_t>(segment.alignment, 4096) != 0) {
         return elf_error("a segment's address and offset disagree about alignment", where);
       }
       end = segment.address + segment.memory_size;
@@ -150,7 +153,8 @@ class Parser {
     constexpr std::uint64_t kPage = 65'536;
     return std::ranges::any_of(file_.segments, [&](const ElfSegment& s) {
       const std::uint64_t room = (s.memory_size + kPage - 1) / kPage * kPage + kPage;
-      return s.type == PT_LOAD && address >= s.address && address - s.address <= room && size <= room - (address - s.address);
+      return s.type == PT_LOAD && address >= s.address && address - s.address <= room &&
+             size <= room - (address - s.address);
     });
   }
 
@@ -158,7 +162,8 @@ class Parser {
     const auto segment = std::ranges::find(file_.segments, std::uint32_t{PT_DYNAMIC}, &ElfSegment::type);
     if (segment == file_.segments.end()) return elf_error("no dynamic section", table_);
     const auto offset = file_.offset_of(segment->address, segment->file_size);
-    if (!offset || *offset != segment->offset) return elf_error("the dynamic section lies in no segment", segment->offset);
+    if (!offset || *offset != segment->offset)
+      return elf_error("the dynamic section lies in no segment", segment->offset);
     const std::uint64_t count = segment->file_size / sizeof(Elf64_Dyn);
     if (count > kMaxDynamicEntries) return elf_error(std::to_string(count) + " dynamic entries", *offset);
     INTACT_ASSIGN(auto bytes, at(*offset, count * sizeof(Elf64_Dyn), "the dynamic section"));
@@ -189,11 +194,13 @@ class Parser {
 
   Result<void> read_names() {
     INTACT_ASSIGN(file_.strings, elf_table(file_, DT_STRTAB, DT_STRSZ, "the string table"));
-    if (file_.strings.size == 0) return elf_error("no string table", file_.dynamic.empty() ? 0 : file_.dynamic[0].offset);
+    if (file_.strings.size == 0)
+      return elf_error("no string table", file_.dynamic.empty() ? 0 : file_.dynamic[0].offset);
     for (const ElfDynamicEntry& entry : file_.dynamic) {
       if (entry.tag == DT_FLAGS) file_.text_relocations |= (entry.value & DF_TEXTREL) != 0;
       if (entry.tag == DT_TEXTREL) file_.text_relocations = true;
-      if (entry.tag != DT_NEEDED && entry.tag != DT_SONAME && entry.tag != DT_RPATH && entry.tag != DT_RUNPATH) continue;
+      if (entry.tag != DT_NEEDED && entry.tag != DT_SONAME && entry.tag != DT_RPATH && entry.tag != DT_RUNPATH)
+        continue;
       INTACT_ASSIGN(std::string name, elf_string(source_, file_, entry.value, kMaxName));
       if (entry.tag == DT_NEEDED) {
         if (name.empty()) return elf_error("an empty name of a needed library", entry.offset);
@@ -217,7 +224,8 @@ class Parser {
     }
     if (file_.init_array == 0) file_.init_array_size = 0;
     if (file_.init && !file_.offset_of(file_.init, 1)) return elf_error("DT_INIT points into no segment", 0);
-    if (file_.init_array_size && (file_.init_array_size % 8 != 0 || !file_.offset_of(file_.init_array, file_.init_array_size))) {
+    if (file_.init_array_size &&
+        (file_.init_array_size % 8 != 0 || !file_.offset_of(file_.init_array, file_.init_array_size))) {
       return elf_error("the array of initialisers lies in no segment", 0);
     }
     return {};

@@ -73,12 +73,17 @@ TEST(ElfFile, NamesWhatItRefuses) {
     return file.error().reason;
   };
   EXPECT_EQ(reason(""), "not an ELF file");
-  EXPECT_EQ(reason("\x7f" "ELF"), "truncated within the ELF header");
+  EXPECT_EQ(reason("\x7f"
+                   "ELF"),
+            "truncated within the ELF header");
   EXPECT_THAT(reason(with(good, EI_CLASS, std::uint8_t{ELFCLASS32})), HasSubstr("32-bit"));
   EXPECT_THAT(reason(with(good, EI_DATA, std::uint8_t{ELFDATA2MSB})), HasSubstr("big-endian"));
-  EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_type), std::uint16_t{ET_REL})), HasSubstr("not a shared object"));
-  EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_machine), std::uint16_t{EM_SPARC})), HasSubstr("unknown machine"));
-  EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_phnum), std::uint16_t{65'535})), HasSubstr("65535 program headers"));
+  EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_type), std::uint16_t{ET_REL})),
+              HasSubstr("not a shared object"));
+  EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_machine), std::uint16_t{EM_SPARC})),
+              HasSubstr("unknown machine"));
+  EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_phnum), std::uint16_t{65'535})),
+              HasSubstr("65535 program headers"));
   EXPECT_THAT(reason(with(good, offsetof(Elf64_Ehdr, e_phoff), ~std::uint64_t{0})), HasSubstr("beyond the end"));
 }
 

@@ -47,7 +47,8 @@ class TableChecker {
   }
 
   Result<void> check_relocations(const ElfTable& table) {
-    if (table.size % sizeof(Elf64_Rela) != 0) return elf_error("a relocation table that ends within an entry", table.offset);
+    if (table.size % sizeof(Elf64_Rela) != 0)
+      return elf_error("a relocation table that ends within an entry", table.offset);
     if (table.size == 0) return {};
     INTACT_ASSIGN(auto bytes, source_.at(table.offset, table.size));
     const ElfSegment* segment = nullptr;  // relocations come sorted: the last one's is nearly always the next one's
@@ -85,7 +86,8 @@ class TableChecker {
     Reader links(bytes);
     links.skip(8);
     while (links.left() > 0) {
-      if (links.u32() >= std::max<std::uint64_t>(chains, 1)) return elf_error("a hash chain that leaves its table", entry->value);
+      if (links.u32() >= std::max<std::uint64_t>(chains, 1))
+        return elf_error("a hash chain that leaves its table", entry->value);
     }
     hashed_symbols_ = std::max(hashed_symbols_, chains);
     return {};
@@ -151,7 +153,8 @@ class TableChecker {
       INTACT_TRY(at(entry->value, 2 * file_.symbol_count, "the version table"));
     }
     if (const ElfDynamicEntry* entry = find_entry(file_, DT_VERNEED)) INTACT_TRY(check_version_needs(entry->value));
-    if (const ElfDynamicEntry* entry = find_entry(file_, DT_VERDEF)) INTACT_TRY(check_version_definitions(entry->value));
+    if (const ElfDynamicEntry* entry = find_entry(file_, DT_VERDEF))
+      INTACT_TRY(check_version_definitions(entry->value));
     return {};
   }
 
@@ -175,7 +178,8 @@ class TableChecker {
         INTACT_ASSIGN(auto item, at(version, sizeof(Elf64_Vernaux), "a version need"));
         Reader aux(item);
         aux.skip(8);
-        if (aux.u32() >= file_.strings.size) return elf_error("a version's name lies outside the string table", version);
+        if (aux.u32() >= file_.strings.size)
+          return elf_error("a version's name lies outside the string table", version);
         step = aux.u32();
       }
       address += next;
@@ -199,7 +203,8 @@ class TableChecker {
         if (++records > kMaxVersions) return elf_error("too many version definitions", version);
         INTACT_ASSIGN(auto item, at(version, sizeof(Elf64_Verdaux), "a version definition"));
         Reader aux(item);
-        if (aux.u32() >= file_.strings.size) return elf_error("a version's name lies outside the string table", version);
+        if (aux.u32() >= file_.strings.size)
+          return elf_error("a version's name lies outside the string table", version);
         step = aux.u32();
       }
     }

@@ -86,7 +86,8 @@ Result<std::span<const std::byte>> GraftSource::at(std::uint64_t offset, std::ui
     while (to < end && !present_[to / page_size()]) present_[to / page_size()] = true, to += page_size();
     to = std::min(to, end);
     while (from < to) {
-      const ssize_t got = pread(extent_.fd, target_.data() + from, to - from, static_cast<off_t>(extent_.offset + from));
+      const ssize_t got =
+          pread(extent_.fd, target_.data() + from, to - from, static_cast<off_t>(extent_.offset + from));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return system_error(errno, "cannot read the archive");
       if (got == 0) return Error{ErrorCode::kMember, "the archive was truncated after it was opened", {}, {}, offset};

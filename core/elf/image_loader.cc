@@ -1,6 +1,6 @@
 // The loader's main passes; the parts stand in files of their own: what to load and in which order (load_plan), where a
-// library is (library_search), copies (private_copy_linux), the archive's own pages (graft_linux), patches (private_patch),
-// initialisers (initialisers_linux).
+// library is (library_search), copies (private_copy_linux), the archive's own pages (graft_linux), patches
+// (private_patch), initialisers (initialisers_linux).
 
 #include "core/elf/image_loader.h"
 
@@ -31,12 +31,15 @@ namespace {
 constexpr int kBinding = RTLD_LAZY | RTLD_NOW;
 
 std::string replace_all(std::string text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
   return text;
 }
 
 // glibc keeps names in memory of malloc's and frees them when it unloads, which it never does with ours.
-void set_name(const link_map* map, const std::string& name) { const_cast<link_map*>(map)->l_name = strdup(name.c_str()); }
+void set_name(const link_map* map, const std::string& name) {
+  const_cast<link_map*>(map)->l_name = strdup(name.c_str());
+}
 
 std::string kept_name(const PlannedImage& image) {
   const Member member = image.place.mount->archive().member(image.place.get().member);
@@ -113,13 +116,14 @@ Result<void*> ImageLoader::open(const char* name, int mode, const void* caller) 
 
 std::vector<ImageInfo> ImageLoader::images() const {
   std::vector<ImageInfo> all;
-  for (const Image* image = state_->newest.load(std::memory_order_acquire); image; image = image->next) all.push_back(image->info);
+  for (const Image* image = state_->newest.load(std::memory_order_acquire); image; image = image->next)
+    all.push_back(image->info);
   std::ranges::reverse(all);
   return all;
 }
 
-// A handle of its own for the caller, with what `mode` asks of an image that is loaded (RTLD_GLOBAL). The name is one that
-// glibc has in its list, so no file is touched.
+// A handle of its own for the caller, with what `mode` asks of an image that is loaded (RTLD_GLOBAL). The name is one
+// that glibc has in its list, so no file is touched.
 Result<void*> ImageLoader::State::reopen(const Image& image, int mode) const {
   const int binding = (mode & kBinding) ? mode & kBinding : RTLD_NOW;
   void* handle = dlopen(image.load_path.c_str(), binding | RTLD_NOLOAD | (mode & RTLD_GLOBAL));
@@ -152,7 +156,8 @@ Image* ImageLoader::State::find(const Place& place) {
 
 Result<void> ImageLoader::State::load_all(const Place& place, int mode) {
   const ReadGuard snapshot(tree);
-  LoadPlan plan(*snapshot, names, [this](const Place& wanted) { return find(wanted); }, memory_executable);
+  LoadPlan plan(
+      *snapshot, names, [this](const Place& wanted) { return find(wanted); }, memory_executable);
   INTACT_ASSIGN(const PlannedImage* root, plan.build(place));
   // Symbols of needed libraries become global with those of the object that needs them, not before.
   for (const LoadGroup& group : plan.groups()) {
@@ -185,9 +190,9 @@ Result<void> ImageLoader::State::load_group(const LoadGroup& group, int mode) {
   return {};
 }
 
-// glibc finds most needed libraries by their SONAME, because they are loaded. Not those that have none or another, and not
-// those of the same cycle, which it has to load itself: where it first meets one, the name in the private copy is made a
-// path. It meets them breadth first. Whether anything was renamed.
+// glibc finds most needed libraries by their SONAME, because they are loaded. Not those that have none or another, and
+// not those of the same cycle, which it has to load itself: where it first meets one, the name in the private copy is
+// made a path. It meets them breadth first. Whether anything was renamed.
 Result<bool> ImageLoader::State::rename_edges(const LoadGroup& group) {
   bool renamed = false;
   std::vector<const PlannedImage*> met{group.back()};
@@ -209,7 +214,8 @@ Result<bool> ImageLoader::State::rename_edges(const LoadGroup& group) {
       }
       renamed = true;
       if (!rename_needed(image.copy.bytes(), image.elf, edge.needed, path)) {
-        return image_error(image.place, "needs " + name + ", which has no such SONAME, and there is no room to say where it is");
+        return image_error(image.place,
+                           "needs " + name + ", which has no such SONAME, and there is no room to say where it is");
       }
     }
   }
@@ -233,7 +239,8 @@ Result<void> ImageLoader::State::open_group(const LoadGroup& group, int mode, bo
   std::string reason = text ? text : "unknown";
   if (!root.copy.executable()) {
     memory_executable = false;
-    return image_error(root.place, "memory may not be executed here (" + reason + "); extract=DIR names a directory to load from");
+    return image_error(root.place,
+                       "memory may not be executed here (" + reason + "); extract=DIR names a directory to load from");
   }
   return explain(std::move(reason), group);
 }
@@ -257,7 +264,8 @@ Error ImageLoader::State::explain(std::string reason, const LoadGroup& group) co
 Result<const Image*> ImageLoader::State::adopt(PlannedImage& planned) {
   link_map* map = nullptr;
   void* handle = dlopen(planned.copy.path().c_str(), RTLD_NOLOAD | RTLD_LAZY);
-  if (!handle || dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0) return image_error(planned.place, "not found after loading");
+  if (!handle || dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0)
+    return image_error(planned.place, "not found after loading");
   for (Image& image : images) {
     if (image.map != map) continue;
     by_place.emplace(std::pair(planned.place.mount->id(), planned.place.node), &image);
@@ -289,7 +297,8 @@ Result<void> ImageLoader::State::load_file(PlannedImage& planned, int mode) {
   return {};
 }
 
-Image& ImageLoader::State::publish(const PlannedImage& planned, const link_map* map, std::string load_path, ImageInfo info) {
+Image& ImageLoader::State::publish(const PlannedImage& planned, const link_map* map, std::string load_path,
+                                   ImageInfo info) {
   // glibc answers a name with the first that has it: an older image of other content gives it up.
   if (const auto old = by_path.find(planned.path); old != by_path.end() && planned.path == old->second->map->l_name) {
     set_name(old->second->map, planned.path + " (replaced)");
@@ -304,7 +313,8 @@ Image& ImageLoader::State::publish(const PlannedImage& planned, const link_map* 
   image.map = map;
   image.begin = image.end = map->l_addr;
   for (const ElfSegment& segment : planned.elf.segments) {
-    if (segment.type == PT_LOAD) image.end = std::max<std::uint64_t>(image.end, map->l_addr + segment.address + segment.memory_size);
+    if (segment.type == PT_LOAD)
+      image.end = std::max<std::uint64_t>(image.end, map->l_addr + segment.address + segment.memory_size);
   }
   image.scope = planned.scope;
   image.next = newest.load(std::memory_order_relaxed);

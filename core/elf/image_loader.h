@@ -50,7 +50,8 @@ class ImageLoader {
   Result<void*> load(const Place& place, int mode);
 
   // What `dlopen(name, mode)` called from code at `caller` would load from an archive: a path below a root, or a bare
-  // name that the caller's own search path or, failing that, any mount has. Null handle: nothing of ours, ask the system.
+  // name that the caller's own search path or, failing that, any mount has. Null handle: nothing of ours, ask the
+  // system.
   Result<void*> open(const char* name, int mode, const void* caller);
 
   std::vector<ImageInfo> images() const;

@@ -20,9 +20,12 @@ using testing::HasSubstr;
 
 class PackedImages : public testing::TestWithParam<Packing> {};
 
-INSTANTIATE_TEST_SUITE_P(Packing, PackedImages, testing::Values(Packing::kDeflated, Packing::kStored, Packing::kAligned),
+INSTANTIATE_TEST_SUITE_P(Packing, PackedImages,
+                         testing::Values(Packing::kDeflated, Packing::kStored, Packing::kAligned),
                          [](const auto& info) {
-                           return info.param == Packing::kDeflated ? "deflated" : info.param == Packing::kStored ? "stored" : "aligned";
+                           return info.param == Packing::kDeflated ? "deflated"
+                                  : info.param == Packing::kStored ? "stored"
+                                                                   : "aligned";
                          });
 
 // The order of constructors when dlopen loads the object from the directory, seen in another process.
@@ -236,7 +239,9 @@ TEST(Images, AMemberWithAWrongChecksumIsNotLoaded) {
   for (const Packing packing : {Packing::kStored, Packing::kAligned}) {
     isolated([&] {
       std::string content = ObjectArchive(packing).add("pkg/order_c.so", test_object("pkg/order_c.so")).build();
-      content[content.find("\x7f" "ELF") + 4096 + 100] ^= 1;  // in the text
+      content[content.find("\x7f"
+                           "ELF") +
+              4096 + 100] ^= 1;  // in the text
       LoaderFixture fixture;
       fixture.mount(content, "/app.zip");
       const auto handle = fixture.load("/app.zip/pkg/order_c.so");
@@ -250,10 +255,13 @@ TEST(Images, AMemberWithAWrongChecksumIsNotLoaded) {
 TEST(Images, LibrariesAreFoundInOtherMountsAsInOneDirectory) {
   isolated([] {
     LoaderFixture fixture;
-    fixture.mount(ObjectArchive(Packing::kDeflated).add("pkg.libs/leaf.so", test_object("pkg.libs/leaf.so")).build(), "/libs.whl");
-    fixture.mount(ObjectArchive(Packing::kDeflated).add("pkg/by_runpath.so", test_object("pkg/by_runpath.so")).build(), "/app.whl");
+    fixture.mount(ObjectArchive(Packing::kDeflated).add("pkg.libs/leaf.so", test_object("pkg.libs/leaf.so")).build(),
+                  "/libs.whl");
+    fixture.mount(ObjectArchive(Packing::kDeflated).add("pkg/by_runpath.so", test_object("pkg/by_runpath.so")).build(),
+                  "/app.whl");
     // Newer, and of the same base name: the path decides.
-    fixture.mount(ObjectArchive(Packing::kDeflated).add("aaa/leaf.so", test_object("aaa/leaf.so")).build(), "/decoy.whl");
+    fixture.mount(ObjectArchive(Packing::kDeflated).add("aaa/leaf.so", test_object("aaa/leaf.so")).build(),
+                  "/decoy.whl");
     const auto handle = fixture.load("/app.whl/pkg/by_runpath.so");
     ASSERT_TRUE(handle) << handle.error().message();
     EXPECT_EQ(environment("INTACT_DLADDR_leaf"), "/libs.whl/pkg.libs/leaf.so");
@@ -263,8 +271,11 @@ TEST(Images, LibrariesAreFoundInOtherMountsAsInOneDirectory) {
 TEST(Images, WhatNoPathFindsIsFoundByItsNameInAnyMount) {
   isolated([] {
     LoaderFixture fixture;
-    fixture.mount(ObjectArchive(Packing::kDeflated).add("x/order_d.so", test_object("pkg/order_d.so")).build(), "/libs.whl");
-    fixture.mount(ObjectArchive(Packing::kDeflated).add("y/by_bare_name.so", test_object("pkg/by_bare_name.so")).build(), "/app.whl");
+    fixture.mount(ObjectArchive(Packing::kDeflated).add("x/order_d.so", test_object("pkg/order_d.so")).build(),
+                  "/libs.whl");
+    fixture.mount(
+        ObjectArchive(Packing::kDeflated).add("y/by_bare_name.so", test_object("pkg/by_bare_name.so")).build(),
+        "/app.whl");
     const auto handle = fixture.load("/app.whl/y/by_bare_name.so");
     ASSERT_TRUE(handle) << handle.error().message();
     EXPECT_EQ(environment("INTACT_DLADDR_order_d"), "/libs.whl/x/order_d.so");
@@ -345,7 +356,9 @@ TEST(Images, WhatIsNoSharedObjectIsRefusedByName) {
     std::string other = test_object("pkg/order_c.so");
     other[EI_NIDENT + 2] = static_cast<char>(kMachines[&kHostMachine == &kMachines[0] ? 1 : 0].number & 0xff);
     other[EI_NIDENT + 3] = 0;
-    fixture.mount(ObjectArchive(Packing::kStored).add("text.so", "no library").add("empty.so", "").add("other.so", other).build(), "/app.zip");
+    fixture.mount(
+        ObjectArchive(Packing::kStored).add("text.so", "no library").add("empty.so", "").add("other.so", other).build(),
+        "/app.zip");
     const auto text = fixture.load("/app.zip/text.so");
     ASSERT_FALSE(text);
     EXPECT_EQ(text.error().message(), "test.zip: text.so: offset 0: not an ELF file");

@@ -43,7 +43,8 @@ TEST(OpenedNames, WhatIsNotOursIsLeftToTheSystem) {
   isolated([] {
     LoaderFixture fixture;
     fixture.mount_all(Packing::kDeflated);
-    for (const char* name : {"/usr/lib/libz.so", "libnobody.so.3", "", "pkg/order_c.so", "/app.zip/pkg", "/app.zip/pkg/absent.so"}) {
+    for (const char* name :
+         {"/usr/lib/libz.so", "libnobody.so.3", "", "pkg/order_c.so", "/app.zip/pkg", "/app.zip/pkg/absent.so"}) {
       const auto handle = fixture.loader.open(name, RTLD_NOW, nullptr);
       ASSERT_TRUE(handle) << name;
       EXPECT_EQ(*handle, nullptr) << name;
@@ -57,8 +58,12 @@ TEST(OpenedNames, ABareNameIsSearchedByTheCallersOwnPathFirst) {
     LoaderFixture fixture;
     fixture.mount_all(Packing::kDeflated);
     // No needed library, so that nothing is loaded before it is asked for.
-    fixture.mount(ObjectArchive(Packing::kDeflated).add("plain_user.so", test_object("pkg/plain_user.so"))
-                      .add("plain.so", test_object("pkg/plain.so")).add("pkg.so", test_object("pkg/order_c.so")).build(), "/own.zip");
+    fixture.mount(ObjectArchive(Packing::kDeflated)
+                      .add("plain_user.so", test_object("pkg/plain_user.so"))
+                      .add("plain.so", test_object("pkg/plain.so"))
+                      .add("pkg.so", test_object("pkg/order_c.so"))
+                      .build(),
+                  "/own.zip");
     const auto caller = fixture.load("/own.zip/plain_user.so");
     ASSERT_TRUE(caller) << caller.error().message();
     const auto none = fixture.loader.open("leaf.so", RTLD_NOW, nullptr);
@@ -130,7 +135,8 @@ TEST(LoadingThreads, AChildForkedWhileAnotherThreadLoadsCanLoad) {
     inside = &reached;
     hook("hooked", [] {
       inside->count_down();
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that the fork meets the lock; either way is right
+      std::this_thread::sleep_for(
+          std::chrono::milliseconds(20));  // so that the fork meets the lock; either way is right
     });
     std::thread loader([&] { EXPECT_TRUE(fixture.load("/app.zip/pkg/hooked.so")); });
     reached.wait();

@@ -13,7 +13,8 @@ std::optional<Place> file_only(std::optional<Place> place) {
   return place;
 }
 
-// The file at an absolute path: in the scope's own mount, in whatever the tree has there, and at the same place below another root.
+// The file at an absolute path: in the scope's own mount, in whatever the tree has there, and at the same place below
+// another root.
 std::optional<Place> find_file(const Snapshot& tree, const Mount& own, const std::string& path) {
   const std::string& root = own.root();
   const bool below = path.size() > root.size() && path.starts_with(root) && path[root.size()] == '/';
@@ -46,8 +47,8 @@ std::optional<std::string> expand(std::string_view entry, const std::string& ori
   return path;
 }
 
-std::optional<Place> find_in_list(const Snapshot& tree, const Mount& own, const SearchScope& scope, std::string_view list,
-                                  std::string_view name) {
+std::optional<Place> find_in_list(const Snapshot& tree, const Mount& own, const SearchScope& scope,
+                                  std::string_view list, std::string_view name) {
   while (true) {
     const std::size_t colon = list.find(':');
     if (auto directory = expand(list.substr(0, colon), scope.directory)) {

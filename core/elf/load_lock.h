@@ -1,8 +1,9 @@
 // LoadLock: one loads at a time.
 //
-// There is one lock in a process, as there is one list of loaded objects. It is recursive, because initialisers load further
-// images, and it survives fork: the child's only thread is the one that forked, and it holds the lock exactly as
-// often as it did in the parent. (std::recursive_mutex will not do: it knows its owner by thread id, which fork changes.)
+// There is one lock in a process, as there is one list of loaded objects. It is recursive, because initialisers load
+// further images, and it survives fork: the child's only thread is the one that forked, and it holds the lock exactly
+// as often as it did in the parent. (std::recursive_mutex will not do: it knows its owner by thread id, which fork
+// changes.)
 //
 // Order: whoever waits for this lock may hold the dynamic linker's own (an initialiser of a system library that calls
 // dlopen), so what is not ours must be told apart before the lock is taken; see ImageLoader::open.

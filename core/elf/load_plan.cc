@@ -21,7 +21,9 @@ Error about(const Place& place, Error error) {
 
 }  // namespace
 
-Error image_error(const Place& place, std::string reason) { return about(place, Error{ErrorCode::kImage, std::move(reason)}); }
+Error image_error(const Place& place, std::string reason) {
+  return about(place, Error{ErrorCode::kImage, std::move(reason)});
+}
 
 LoadPlan::LoadPlan(const Snapshot& tree, LoadedNames& names, FindLoaded find_loaded, bool in_memory)
     : tree_(tree), names_(names), find_loaded_(std::move(find_loaded)), in_memory_(in_memory) {}
@@ -103,7 +105,8 @@ Result<void> LoadPlan::read_copy(PlannedImage& image, std::size_t member) {
   const std::string name(base_name(image.path));
   auto copy = PrivateCopy::create(name, size, in_memory_ ? std::string() : directory);
   if (!copy && in_memory_) {
-    if (directory.empty()) return image_error(image.place, copy.error().reason + "; extract=DIR names a directory to load from");
+    if (directory.empty())
+      return image_error(image.place, copy.error().reason + "; extract=DIR names a directory to load from");
     copy = PrivateCopy::create(name, size, directory);
   }
   if (!copy) return std::move(copy).error();

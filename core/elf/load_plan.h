@@ -1,10 +1,11 @@
 // LoadPlan: what has to be loaded for one shared object, read and parsed, in the order in which it has to happen.
 //
-// Needed libraries that are in archives become nodes of a graph; those that are loaded already, or that only the system can
-// have, do not. The graph is cut into groups: a group is one object, or several that need each other in a cycle (a
-// strongly connected component, found as Tarjan does), which glibc has to load in one step. Groups come bottom up. Between
-// and inside groups objects come in the order in which ld.so would run their initialisers: it walks the objects, listed
-// breadth first, from the last to the first, each after what it needs (glibc's elf/dl-sort-maps.c, _dl_sort_maps_dfs).
+// Needed libraries that are in archives become nodes of a graph; those that are loaded already, or that only the system
+// can have, do not. The graph is cut into groups: a group is one object, or several that need each other in a cycle (a
+// strongly connected component, found as Tarjan does), which glibc has to load in one step. Groups come bottom up.
+// Between and inside groups objects come in the order in which ld.so would run their initialisers: it walks the
+// objects, listed breadth first, from the last to the first, each after what it needs (glibc's elf/dl-sort-maps.c,
+// _dl_sort_maps_dfs).
 
 #pragma once
 

@@ -6,8 +6,9 @@ namespace intact {
 
 namespace {
 
-// The SONAME of a loaded object, read from its own memory: the dynamic linker has checked it, or we have. Most objects' tables
-// hold absolute addresses once loaded, the kernel's vDSO and objects with a read-only dynamic section relative ones.
+// The SONAME of a loaded object, read from its own memory: the dynamic linker has checked it, or we have. Most objects'
+// tables hold absolute addresses once loaded, the kernel's vDSO and objects with a read-only dynamic section relative
+// ones.
 const char* loaded_soname(const dl_phdr_info& object) {
   for (ElfW(Half) i = 0; i < object.dlpi_phnum; ++i) {
     if (object.dlpi_phdr[i].p_type != PT_DYNAMIC) continue;

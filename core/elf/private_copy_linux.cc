@@ -31,18 +31,19 @@ Result<UniqueFd> create_memory(const std::string& name) {
   return fd;
 }
 
-// This process in /proc, by its number there: to a debugger, which opens what is loaded by its path, "self" is the debugger.
+// This process in /proc, by its number there: to a debugger, which opens what is loaded by its path, "self" is the
+// debugger.
 std::string process_directory() {
   char number[16];
   const ssize_t length = readlink("/proc/self", number, sizeof number);
   return "/proc/" + (length > 0 ? std::string(number, static_cast<std::size_t>(length)) : "self");
 }
 
-// A path of the descriptor that was never given before. Numbers are used once while they last; then spellings differ: where
-// one '/' would do, the bits of a counter stand as "/" and "/./".
+// A path of the descriptor that was never given before. Numbers are used once while they last; then spellings differ:
+// where one '/' would do, the bits of a counter stand as "/" and "/./".
 std::string fresh_path(UniqueFd& fd) {
   constexpr int kNumbers = 1000;  // below the usual limit of 1,024
-  static int next_number = 3;                 // these two: guarded by the load lock
+  static int next_number = 3;     // these two: guarded by the load lock
   static std::map<int, std::uint32_t> spellings;
   if (next_number < kNumbers) {
     if (UniqueFd moved(fcntl(fd.get(), F_DUPFD_CLOEXEC, next_number)); moved) {
@@ -63,7 +64,8 @@ std::string fresh_path(UniqueFd& fd) {
 bool holds(int fd, std::span<const std::byte> bytes) {
   struct stat status;
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid()) return false;
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 || static_cast<std::size_t>(status.st_size) != bytes.size()) return false;
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 || static_cast<std::size_t>(status.st_size) != bytes.size())
+    return false;
   std::array<std::byte, 65'536> buffer;
   for (std::size_t at = 0; at < bytes.size();) {
     const ssize_t got = pread(fd, buffer.data(), std::min(buffer.size(), bytes.size() - at), static_cast<off_t>(at));
@@ -117,7 +119,8 @@ Result<PrivateCopy> PrivateCopy::create(const std::string& name, std::size_t siz
 
 Result<void> PrivateCopy::fill(const Archive& archive, std::size_t member, Scratch& scratch) {
   std::byte* const unpacked = scratch.get(bytes_.size());
-  if (!unpacked) return Error{ErrorCode::kMember, "no memory for " + std::to_string(bytes_.size()) + " bytes", archive.name()};
+  if (!unpacked)
+    return Error{ErrorCode::kMember, "no memory for " + std::to_string(bytes_.size()) + " bytes", archive.name()};
   INTACT_TRY(archive.read_into(member, {unpacked, bytes_.size()}));
   for (std::size_t at = 0; at < bytes_.size();) {
     const ssize_t written = pwrite(fd_.get(), unpacked + at, bytes_.size() - at, static_cast<off_t>(at));
@@ -139,14 +142,16 @@ Result<void> PrivateCopy::finish(const std::string& keep_as) {
   munmap(bytes_.data(), bytes_.size());
   bytes_ = {};
   // A seal cannot be set on a file, and what it guards against does not go through our descriptor there.
-  if (directory_.empty() && fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+  if (directory_.empty() &&
+      fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return system_error(errno, "cannot seal a copy");
   }
   return {};
 }
 
 Result<void> PrivateCopy::keep(const std::string& name) {
-  if (UniqueFd there(open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)); there && holds(there.get(), bytes_)) {
+  if (UniqueFd there(open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+      there && holds(there.get(), bytes_)) {
     fd_ = std::move(there);
     path_.clear();
     return {};

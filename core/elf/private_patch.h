@@ -15,6 +15,7 @@ namespace intact {
 void hide_dynamic_entries(std::span<std::byte> bytes, const ElfFile& file);
 
 // Makes needed library number `needed` be asked for as `path`. False if there is no room for that.
-[[nodiscard]] bool rename_needed(std::span<std::byte> bytes, const ElfFile& file, std::size_t needed, std::string_view path);
+[[nodiscard]] bool rename_needed(std::span<std::byte> bytes, const ElfFile& file, std::size_t needed,
+                                 std::string_view path);
 
 }  // namespace intact

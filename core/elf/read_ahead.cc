@@ -102,8 +102,10 @@ std::optional<Ahead> ReadAhead::take(const Place& place, Scratch& scratch) {
   if (found->state == State::kWorking) {
     found->claimed = true;
     while (found->state != State::kDone) {
-      if (const auto item = waiting(found->size / 4); item != items_.end()) prepare(lock, *item, scratch);
-      else done_.wait(lock);
+      if (const auto item = waiting(found->size / 4); item != items_.end())
+        prepare(lock, *item, scratch);
+      else
+        done_.wait(lock);
     }
   }
   std::optional<Ahead> result;
@@ -140,7 +142,9 @@ void ReadAhead::start() {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the program's own threads
-  joinable_ = running_ = pthread_create(&thread_, nullptr, [](void*) -> void* { return instance().work(), nullptr; }, nullptr) == 0;
+  joinable_ = running_ =
+      pthread_create(
+          &thread_, nullptr, [](void*) -> void* { return instance().work(), nullptr; }, nullptr) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -153,7 +157,8 @@ void ReadAhead::work() {
 
 // The first that nobody has in hand, of at most so many bytes.
 std::list<ReadAhead::Item>::iterator ReadAhead::waiting(std::uint64_t most) {
-  return std::ranges::find_if(items_, [&](const Item& item) { return item.state == State::kWaiting && item.size <= most; });
+  return std::ranges::find_if(items_,
+                              [&](const Item& item) { return item.state == State::kWaiting && item.size <= most; });
 }
 
 void ReadAhead::prepare(std::unique_lock<std::mutex>& lock, Item& item, Scratch& scratch) {

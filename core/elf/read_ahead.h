@@ -1,5 +1,5 @@
-// ReadAhead: shared objects that an import is about to ask for are unpacked by a second thread, or their CRC-32 is checked
-// where they will be grafted, while the first compiles and runs Python.
+// ReadAhead: shared objects that an import is about to ask for are unpacked by a second thread, or their CRC-32 is
+// checked where they will be grafted, while the first compiles and runs Python.
 //
 // In wheels as published every shared object is deflated, and unpacking a large package's takes a tenth of the time of
 // importing it from sources. A guess that is not asked for costs the other processor's time, and memory until `drop`,
@@ -26,7 +26,7 @@
 namespace intact {
 
 struct Ahead {
-  bool checked = false;   // in the archive, for a graft: there is no copy
+  bool checked = false;  // in the archive, for a graft: there is no copy
   PrivateCopy copy = {};
 };
 
@@ -35,12 +35,12 @@ class ReadAhead {
   // The process's. Registers its fork handlers at first use.
   static ReadAhead& instance();
 
-  // Guesses from a package that is being imported: the extension modules in its directory, and what the mount bundles for
-  // them ("NAME.libs" at the top, where auditwheel puts it).
+  // Guesses from a package that is being imported: the extension modules in its directory, and what the mount bundles
+  // for them ("NAME.libs" at the top, where auditwheel puts it).
   void expect(const MountPtr& mount, std::uint32_t directory);
 
-  // What was done ahead for an object, if it was begun and went well. Where it is in work, smaller ones that wait are done
-  // meanwhile, in `scratch`.
+  // What was done ahead for an object, if it was begun and went well. Where it is in work, smaller ones that wait are
+  // done meanwhile, in `scratch`.
   std::optional<Ahead> take(const Place& place, Scratch& scratch);
 
   // Ends the thread and forgets what was not asked for.
@@ -68,10 +68,10 @@ class ReadAhead {
   std::mutex mutex_;  // guards all of it; of an item in work, the result is the thread's
   std::condition_variable done_;
   std::list<Item> items_;
-  std::uint64_t ahead_ = 0;  // bytes of items_
+  std::uint64_t ahead_ = 0;             // bytes of items_
   std::set<std::uint64_t> bundled_of_;  // mounts whose bundled libraries were expected
-  bool running_ = false;    // the thread takes items
-  bool joinable_ = false;   // thread_ is one to be joined
+  bool running_ = false;                // the thread takes items
+  bool joinable_ = false;               // thread_ is one to be joined
   pthread_t thread_ = {};
 };
 

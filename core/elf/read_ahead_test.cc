@@ -25,7 +25,8 @@ class ReadAheadTest : public testing::Test {
     auto opened = open_archive(Source{"test", Bytes::borrow(std::as_bytes(std::span(*zip_)), zip_)}, Limits{});
     ASSERT_TRUE(opened);
     mount_ = std::make_shared<const Mount>(
-        *std::move(opened), MountOptions{.root = "/r", .name = "r", .prefixes = {}, .extract_directory = {}}, ImportRules{{".so"}});
+        *std::move(opened), MountOptions{.root = "/r", .name = "r", .prefixes = {}, .extract_directory = {}},
+        ImportRules{{".so"}});
   }
   void TearDown() override { ReadAhead::instance().drop(); }
 

@@ -41,7 +41,9 @@ inline std::string read_file(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-inline std::string test_object(const std::string& path) { return read_file(std::filesystem::path(ELF_TESTDATA) / path); }
+inline std::string test_object(const std::string& path) {
+  return read_file(std::filesystem::path(ELF_TESTDATA) / path);
+}
 
 enum class Packing { kDeflated, kStored, kAligned };
 

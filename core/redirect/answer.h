@@ -13,8 +13,10 @@ namespace intact {
 
 template <typename T>
 bool failed(T result) {
-  if constexpr (std::is_pointer_v<T>) return result == nullptr;
-  else return result == -1;
+  if constexpr (std::is_pointer_v<T>)
+    return result == nullptr;
+  else
+    return result == -1;
 }
 
 inline int fail(int error_number) {

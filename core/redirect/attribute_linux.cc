@@ -96,12 +96,10 @@ long our_pathconf(const char* path, int name) {
 
 std::span<const Shim> attribute_shims() {
   static const Shim table[] = {
-      shim("getxattr", our_getxattr),       shim("lgetxattr", our_lgetxattr),
-      shim("listxattr", our_listxattr),     shim("llistxattr", our_llistxattr),
-      shim("setxattr", our_setxattr),       shim("lsetxattr", our_lsetxattr),
-      shim("removexattr", our_removexattr), shim("lremovexattr", our_lremovexattr),
-      shim("statfs", our_statfs),           shim("statfs64", our_statfs),
-      shim("statvfs", our_statvfs),         shim("statvfs64", our_statvfs),
+      shim("getxattr", our_getxattr),       shim("lgetxattr", our_lgetxattr),       shim("listxattr", our_listxattr),
+      shim("llistxattr", our_llistxattr),   shim("setxattr", our_setxattr),         shim("lsetxattr", our_lsetxattr),
+      shim("removexattr", our_removexattr), shim("lremovexattr", our_lremovexattr), shim("statfs", our_statfs),
+      shim("statfs64", our_statfs),         shim("statvfs", our_statvfs),           shim("statvfs64", our_statvfs),
       shim("pathconf", our_pathconf),
   };
   return table;

@@ -120,13 +120,17 @@ char* our_mkdtemp(char* name) {
 
 std::span<const Shim> create_shims() {
   static const Shim table[] = {
-      shim("mkdir", our_mkdir),           shim("mkdirat", our_mkdirat),       shim("mknod", our_mknod),
-      shim("mknodat", our_mknodat),       shim("__xmknod", our_xmknod),       shim("__xmknodat", our_xmknodat),
-      shim("mkfifo", our_mkfifo),         shim("mkfifoat", our_mkfifoat),     shim("symlink", our_symlink),
-      shim("symlinkat", our_symlinkat),   shim("link", our_link),             shim("linkat", our_linkat),
-      shim("mkstemp", our_mkstemp),       shim("mkstemp64", our_mkstemp),     shim("mkostemp", our_mkostemp),
-      shim("mkostemp64", our_mkostemp),   shim("mkstemps", our_mkstemps),     shim("mkstemps64", our_mkstemps),
-      shim("mkostemps", our_mkostemps),   shim("mkostemps64", our_mkostemps), shim("mkdtemp", our_mkdtemp),
+      shim("mkdir", our_mkdir),         shim("mkdirat", our_mkdirat),
+      shim("mknod", our_mknod),         shim("mknodat", our_mknodat),
+      shim("__xmknod", our_xmknod),     shim("__xmknodat", our_xmknodat),
+      shim("mkfifo", our_mkfifo),       shim("mkfifoat", our_mkfifoat),
+      shim("symlink", our_symlink),     shim("symlinkat", our_symlinkat),
+      shim("link", our_link),           shim("linkat", our_linkat),
+      shim("mkstemp", our_mkstemp),     shim("mkstemp64", our_mkstemp),
+      shim("mkostemp", our_mkostemp),   shim("mkostemp64", our_mkostemp),
+      shim("mkstemps", our_mkstemps),   shim("mkstemps64", our_mkstemps),
+      shim("mkostemps", our_mkostemps), shim("mkostemps64", our_mkostemps),
+      shim("mkdtemp", our_mkdtemp),
   };
   return table;
 }

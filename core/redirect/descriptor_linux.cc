@@ -32,7 +32,8 @@ UniqueFd new_memfd(const Place& place, bool directory) {
            static_cast<unsigned long long>(place.mount->id()), place.node,
            static_cast<int>(std::min<std::size_t>(own.size(), 120)), own.data());
   UniqueFd fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (struct stat stat; fd && memfd_device.load(std::memory_order_relaxed) == UINT64_MAX && ::fstat(fd.get(), &stat) == 0) {
+  if (struct stat stat;
+      fd && memfd_device.load(std::memory_order_relaxed) == UINT64_MAX && ::fstat(fd.get(), &stat) == 0) {
     memfd_device.store(stat.st_dev, std::memory_order_relaxed);
   }
   return fd;
@@ -158,7 +159,8 @@ std::optional<Place> directory_of(int fd) {
   if (!identity || !identity->directory) return std::nullopt;
   const ReadGuard tree(*redirect_state.tree.load(std::memory_order_acquire));
   for (const MountPtr& mount : tree->mounts()) {
-    if (mount->id() == identity->mount && mount->index().is_directory(identity->node)) return Place{mount, identity->node};
+    if (mount->id() == identity->mount && mount->index().is_directory(identity->node))
+      return Place{mount, identity->node};
   }
   return std::nullopt;
 }

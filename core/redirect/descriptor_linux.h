@@ -1,8 +1,8 @@
 // Descriptors for members and directories.
 //
 // Both are memfds: real descriptors, which can be read, sought, mapped, duplicated and inherited. A member's holds its
-// bytes and is sealed; a directory's is empty. What one stands for is written in its name, which /proc/self/fd shows, so
-// there is no table of descriptors to keep in step with close, dup, fork and exec.
+// bytes and is sealed; a directory's is empty. What one stands for is written in its name, which /proc/self/fd shows,
+// so there is no table of descriptors to keep in step with close, dup, fork and exec.
 
 #pragma once
 
@@ -23,8 +23,8 @@ struct Identity {
   bool directory = false;
 };
 
-// Descriptors for reading; `flags` are open's (O_CLOEXEC, O_PATH and O_NONBLOCK count). -1 and errno on failure; a member
-// that cannot be read is EIO.
+// Descriptors for reading; `flags` are open's (O_CLOEXEC, O_PATH and O_NONBLOCK count). -1 and errno on failure; a
+// member that cannot be read is EIO.
 int open_member(const Place& place, int flags);
 int open_directory(const Place& place, int flags);
 

@@ -49,7 +49,8 @@ std::array<std::atomic<Stream*>, kStreams> streams;
 
 Stream* stream_of(DIR* directory) {
   const auto offset = reinterpret_cast<std::uintptr_t>(directory) - reinterpret_cast<std::uintptr_t>(streams.data());
-  if (offset >= sizeof streams) [[likely]] return nullptr;
+  if (offset >= sizeof streams) [[likely]]
+    return nullptr;
   return streams[offset / sizeof streams[0]].load(std::memory_order_acquire);
 }
 
@@ -129,13 +130,17 @@ int our_readdir_r(DIR* directory, dirent* entry, dirent** result) {
 }
 
 void our_rewinddir(DIR* directory) {
-  if (Stream* const stream = stream_of(directory)) stream->position.store(0);
-  else ::rewinddir(directory);
+  if (Stream* const stream = stream_of(directory))
+    stream->position.store(0);
+  else
+    ::rewinddir(directory);
 }
 
 void our_seekdir(DIR* directory, long position) {
-  if (Stream* const stream = stream_of(directory)) stream->position.store(static_cast<std::size_t>(position));
-  else ::seekdir(directory, position);
+  if (Stream* const stream = stream_of(directory))
+    stream->position.store(static_cast<std::size_t>(position));
+  else
+    ::seekdir(directory, position);
 }
 
 long our_telldir(DIR* directory) {
@@ -171,7 +176,8 @@ DIR* our_opendir(const char* path) {
 
 dirent* our_readdir(DIR* directory) {
   Stream* const stream = stream_of(directory);
-  if (stream == nullptr) [[likely]] return ::readdir(directory);
+  if (stream == nullptr) [[likely]]
+    return ::readdir(directory);
   return next(*stream, stream->current) ? &stream->current : nullptr;
 }
 

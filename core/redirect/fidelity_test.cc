@@ -88,7 +88,8 @@ std::optional<std::string> in_read_only_mount(const std::string& directory, Work
   ::close(ends[1]);
   std::string text;
   char buffer[4096];
-  for (ssize_t size; (size = ::read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(size));
+  for (ssize_t size; (size = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(size));
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -125,11 +126,22 @@ TEST_F(FidelityTest, DescriptorsOfDirectoriesAnswerAsARealDirectorysDo) {
 }
 
 TEST_F(FidelityTest, ChangingIsRefusedAsByAReadOnlyFileSystem) {
-  const std::vector<std::string> changed = {
-      "/top.txt", "/top.txt/", "/top.txt/x", "/pkg",         "/pkg/",         "/pkg/data.txt", "/pkg/sub/../data.txt",
-      "/missing", "/missing/", "/missing/x", "/pkg/missing", "/missing/../x", "/pkg/" + std::string(5000, '/') + "data.txt"};
+  const std::vector<std::string> changed = {"/top.txt",
+                                            "/top.txt/",
+                                            "/top.txt/x",
+                                            "/pkg",
+                                            "/pkg/",
+                                            "/pkg/data.txt",
+                                            "/pkg/sub/../data.txt",
+                                            "/missing",
+                                            "/missing/",
+                                            "/missing/x",
+                                            "/pkg/missing",
+                                            "/missing/../x",
+                                            "/pkg/" + std::string(5000, '/') + "data.txt"};
   make_writable(real());  // so that nothing but the mount forbids it
-  const auto differ = in_read_only_mount(real(), [&] { return differences(probes("changing_probes"), real(), changed); });
+  const auto differ =
+      in_read_only_mount(real(), [&] { return differences(probes("changing_probes"), real(), changed); });
   if (!differ) GTEST_SKIP() << "no namespaces here";
   EXPECT_EQ(*differ, "");
 }

@@ -1,8 +1,8 @@
 // dlopen and dlerror.
 //
 // A path below a root, or a bare name that a mount has, is the image loader's. Everything else is glibc's, and then
-// the objects that came are patched. glibc looks at who calls dlopen: a bare name is sought in the caller's own RPATH or
-// RUNPATH, and the caller would now be us. So where the caller has such a path, its directories are tried here
+// the objects that came are patched. glibc looks at who calls dlopen: a bare name is sought in the caller's own RPATH
+// or RUNPATH, and the caller would now be us. So where the caller has such a path, its directories are tried here
 // first, in glibc's place.
 //
 // dlerror's message is glibc's own and cannot be set, so dlerror is ours too: after a failure of ours it gives ours.

@@ -38,12 +38,12 @@ struct Target {
   };
 
   Kind kind = Kind::kElsewhere;
-  int error = 0;             // of kMissing: ENOENT, ENOTDIR, ENAMETOOLONG
-  bool creatable = false;    // of kMissing: the directory it would stand in exists (and with ENOTDIR, a file)
-  bool slash = false;        // the path ends in a slash
-  bool root = false;         // it is a root itself
-  Place place = {};          // of kFile and kDirectory
-  std::string path = {};     // of kElsewhere: a path that left a root through ".."
+  int error = 0;           // of kMissing: ENOENT, ENOTDIR, ENAMETOOLONG
+  bool creatable = false;  // of kMissing: the directory it would stand in exists (and with ENOTDIR, a file)
+  bool slash = false;      // the path ends in a slash
+  bool root = false;       // it is a root itself
+  Place place = {};        // of kFile and kDirectory
+  std::string path = {};   // of kElsewhere: a path that left a root through ".."
 
   bool ours() const { return kind != Kind::kElsewhere; }
   bool missing() const { return kind == Kind::kMissing; }
@@ -79,8 +79,8 @@ inline bool may_be_ours(int directory, const char* path) {
 }
 
 // The same pointer, of which the compiler knows nothing. Headers say that most of libc's functions take no null, and
-// from handing a path on to them the compiler could conclude that our own test for null is not needed; but a caller's null is
-// the kernel's to refuse (EFAULT).
+// from handing a path on to them the compiler could conclude that our own test for null is not needed; but a caller's
+// null is the kernel's to refuse (EFAULT).
 inline const char* unknown(const char* path) {
   asm("" : "+r"(path));
   return path;

@@ -64,10 +64,10 @@ int our_openat_2(int directory, const char* path, int flags) { return our_openat
 
 std::span<const Shim> open_shims() {
   static const Shim table[] = {
-      shim("open", our_open),           shim("open64", our_open),         shim("__open", our_open),
-      shim("__open64", our_open),       shim("openat", our_openat),       shim("openat64", our_openat),
-      shim("creat", our_creat),         shim("creat64", our_creat),       shim("__open_2", our_open_2),
-      shim("__open64_2", our_open_2),   shim("__openat_2", our_openat_2), shim("__openat64_2", our_openat_2),
+      shim("open", our_open),         shim("open64", our_open),         shim("__open", our_open),
+      shim("__open64", our_open),     shim("openat", our_openat),       shim("openat64", our_openat),
+      shim("creat", our_creat),       shim("creat64", our_creat),       shim("__open_2", our_open_2),
+      shim("__open64_2", our_open_2), shim("__openat_2", our_openat_2), shim("__openat64_2", our_openat_2),
   };
   return table;
 }

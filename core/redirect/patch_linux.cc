@@ -5,14 +5,16 @@
 // whose address is taken) and the plain 64-bit one (tables of function pointers in data, such as SQLite's).
 //
 // What makes it delicate:
-//   - Another thread may be in the middle of a dlopen. Its object is on the list before it is relocated, and an unrelocated
+//   - Another thread may be in the middle of a dlopen. Its object is on the list before it is relocated, and an
+//   unrelocated
 //     slot holds an offset that the linker is about to add the load address to. Such an object is left for later.
 //   - The slots of an object linked with -z relro are read-only. Its RELRO pages are made writable for the stores.
 //   - A weak function that the C library lacks is null in its slot, and callers ask for that: null stays null.
 //   - d_ptr values are absolute where the linker has relocated the dynamic section (glibc) and relative where it has
 //     not (the vDSO, other C libraries).
 //
-// The C library, the dynamic linker, the sanitizers' runtimes and the object that holds these functions are not patched.
+// The C library, the dynamic linker, the sanitizers' runtimes and the object that holds these functions are not
+// patched.
 
 #include "core/redirect/patch_linux.h"
 
@@ -52,23 +54,25 @@ struct Object {
   Range mapped;
   Range relro;  // whole pages
   std::span<const ElfW(Phdr)> headers;
-  const ElfW(Sym)* symbols = nullptr;
+  const ElfW(Sym) * symbols = nullptr;
   const char* strings = nullptr;
   const char* soname = "";
   std::span<const ElfW(Rela)> data;  // without the leading relative ones
   std::span<const ElfW(Rela)> plt;
 
-  const ElfW(Sym)& symbol(const ElfW(Rela)& relocation) const { return symbols[ELF64_R_SYM(relocation.r_info)]; }
-  const char* name(const ElfW(Rela)& relocation) const { return strings + symbol(relocation).st_name; }
-  Slot slot(const ElfW(Rela)& relocation) const { return Slot(*reinterpret_cast<void**>(base + relocation.r_offset)); }
-  Address value(const ElfW(Rela)& relocation) const {
+  const ElfW(Sym) & symbol(const ElfW(Rela) & relocation) const { return symbols[ELF64_R_SYM(relocation.r_info)]; }
+  const char* name(const ElfW(Rela) & relocation) const { return strings + symbol(relocation).st_name; }
+  Slot slot(const ElfW(Rela) & relocation) const { return Slot(*reinterpret_cast<void**>(base + relocation.r_offset)); }
+  Address value(const ElfW(Rela) & relocation) const {
     return reinterpret_cast<Address>(slot(relocation).load(std::memory_order_acquire));
   }
 };
 
-std::uint32_t type_of(const ElfW(Rela)& relocation) { return static_cast<std::uint32_t>(ELF64_R_TYPE(relocation.r_info)); }
+std::uint32_t type_of(const ElfW(Rela) & relocation) {
+  return static_cast<std::uint32_t>(ELF64_R_TYPE(relocation.r_info));
+}
 
-bool holds_a_function(const Object& object, const ElfW(Rela)& relocation) {
+bool holds_a_function(const Object& object, const ElfW(Rela) & relocation) {
   return stores_symbol(kHostMachine, type_of(relocation)) && object.symbol(relocation).st_shndx == SHN_UNDEF;
 }
 
@@ -123,7 +127,7 @@ Object object_of(const dl_phdr_info& info) {
   object.headers = {info.dlpi_phdr, info.dlpi_phnum};
   const Address page = static_cast<Address>(sysconf(_SC_PAGESIZE));
   const ElfW(Dyn)* dynamic = nullptr;
-  for (const ElfW(Phdr)& header : object.headers) {
+  for (const ElfW(Phdr) & header : object.headers) {
     const Range range{object.base + header.p_vaddr, object.base + header.p_vaddr + header.p_memsz};
     if (header.p_type == PT_DYNAMIC) dynamic = reinterpret_cast<const ElfW(Dyn)*>(range.begin);
     if (header.p_type == PT_GNU_RELRO) object.relro = {range.begin & -page, range.end & -page};
@@ -133,7 +137,7 @@ Object object_of(const dl_phdr_info& info) {
   }
   if (dynamic == nullptr) return object;
 
-  const auto at = [&](const ElfW(Dyn)& entry) {
+  const auto at = [&](const ElfW(Dyn) & entry) {
     return object.mapped.contains(entry.d_un.d_ptr) ? entry.d_un.d_ptr : object.base + entry.d_un.d_ptr;
   };
   const ElfW(Rela)* data = nullptr;
@@ -144,15 +148,32 @@ Object object_of(const dl_phdr_info& info) {
   std::size_t soname = 0;
   for (const ElfW(Dyn)* entry = dynamic; entry->d_tag != DT_NULL; ++entry) {
     switch (entry->d_tag) {
-      case DT_SYMTAB: object.symbols = reinterpret_cast<const ElfW(Sym)*>(at(*entry)); break;
-      case DT_STRTAB: object.strings = reinterpret_cast<const char*>(at(*entry)); break;
-      case DT_SONAME: soname = entry->d_un.d_val; break;
-      case DT_RELA: data = reinterpret_cast<const ElfW(Rela)*>(at(*entry)); break;
-      case DT_RELASZ: data_size = entry->d_un.d_val / sizeof(ElfW(Rela)); break;
-      case DT_RELACOUNT: relative = entry->d_un.d_val; break;
-      case DT_JMPREL: plt = reinterpret_cast<const ElfW(Rela)*>(at(*entry)); break;
-      case DT_PLTRELSZ: plt_size = entry->d_un.d_val / sizeof(ElfW(Rela)); break;
-      default: break;
+      case DT_SYMTAB:
+        object.symbols = reinterpret_cast<const ElfW(Sym)*>(at(*entry));
+        break;
+      case DT_STRTAB:
+        object.strings = reinterpret_cast<const char*>(at(*entry));
+        break;
+      case DT_SONAME:
+        soname = entry->d_un.d_val;
+        break;
+      case DT_RELA:
+        data = reinterpret_cast<const ElfW(Rela)*>(at(*entry));
+        break;
+      case DT_RELASZ:
+        data_size = entry->d_un.d_val / sizeof(ElfW(Rela));
+        break;
+      case DT_RELACOUNT:
+        relative = entry->d_un.d_val;
+        break;
+      case DT_JMPREL:
+        plt = reinterpret_cast<const ElfW(Rela)*>(at(*entry));
+        break;
+      case DT_PLTRELSZ:
+        plt_size = entry->d_un.d_val / sizeof(ElfW(Rela));
+        break;
+      default:
+        break;
     }
   }
   if (object.symbols == nullptr || object.strings == nullptr) return object;
@@ -163,8 +184,8 @@ Object object_of(const dl_phdr_info& info) {
 }
 
 bool left_alone(const Object& object) {
-  constexpr std::string_view kPrefixes[] = {"libc.so", "ld-linux", "libpthread.so", "libdl.so",
-                                            "libasan.so", "libtsan.so", "libubsan.so", "liblsan.so", "libclang_rt."};
+  constexpr std::string_view kPrefixes[] = {"libc.so",    "ld-linux",    "libpthread.so", "libdl.so",    "libasan.so",
+                                            "libtsan.so", "libubsan.so", "liblsan.so",    "libclang_rt."};
   if (object.mapped.contains(reinterpret_cast<Address>(&shim_table))) return true;
   for (std::string_view prefix : kPrefixes) {
     if (std::string_view(object.soname).starts_with(prefix)) return true;
@@ -187,7 +208,7 @@ bool as_linked(const Object& object, std::size_t last) {
 // into the object. An executable at a fixed low address (Debian's python3) has functions where offsets could be.
 bool relocated(const Object& object, const Range& fixed_executable) {
   const Address size = object.mapped.end - object.mapped.begin;
-  const auto must_end_with_a_value = [&](const ElfW(Rela)& relocation) {
+  const auto must_end_with_a_value = [&](const ElfW(Rela) & relocation) {
     return holds_a_function(object, relocation) && ELF64_ST_BIND(object.symbol(relocation).st_info) != STB_WEAK;
   };
   if (object.base == 0) return true;
@@ -231,12 +252,14 @@ class SlotWriter {
 
  private:
   bool protect(int protection) {
-    return mprotect(reinterpret_cast<void*>(object_.relro.begin), object_.relro.end - object_.relro.begin, protection) == 0;
+    return mprotect(reinterpret_cast<void*>(object_.relro.begin), object_.relro.end - object_.relro.begin,
+                    protection) == 0;
   }
   bool in_writable_segment(Address address) const {
-    for (const ElfW(Phdr)& header : object_.headers) {
+    for (const ElfW(Phdr) & header : object_.headers) {
       const Address begin = object_.base + header.p_vaddr;
-      if (header.p_type == PT_LOAD && (header.p_flags & PF_W) != 0 && Range{begin, begin + header.p_memsz}.contains(address)) {
+      if (header.p_type == PT_LOAD && (header.p_flags & PF_W) != 0 &&
+          Range{begin, begin + header.p_memsz}.contains(address)) {
         return true;
       }
     }
@@ -252,7 +275,7 @@ template <typename Change>
 void for_each_slot(const Object& object, Change change) {
   const ShimTable& shims = shim_table();
   for (std::span<const ElfW(Rela)> relocations : {object.data, object.plt}) {
-    for (const ElfW(Rela)& relocation : relocations) {
+    for (const ElfW(Rela) & relocation : relocations) {
       if (!holds_a_function(object, relocation)) continue;
       if (const Shim* shim = shims.find(object.name(relocation))) {
         change(object.slot(relocation), object.base + relocation.r_offset, *shim);
@@ -305,8 +328,10 @@ int visit_new(dl_phdr_info* info, std::size_t, void* data) {
   if (walk.position++ < scanned.load(std::memory_order_relaxed)) return 0;
   const Object object = object_of(*info);
   if (!left_alone(object)) {
-    if (relocated(object, walk.fixed_executable)) patch(object);
-    else walk.waiting = true;
+    if (relocated(object, walk.fixed_executable))
+      patch(object);
+    else
+      walk.waiting = true;
   }
   if (walk.waiting) {
     seen_additions.store(0, std::memory_order_relaxed);

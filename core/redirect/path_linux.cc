@@ -48,7 +48,8 @@ char* resolve(const Target& target, char* resolved) {
   const std::string path = real_path_of(target.place);
   errno = ENAMETOOLONG;
   if (path.size() >= PATH_MAX) return nullptr;
-  return resolved == nullptr ? ::strdup(path.c_str()) : static_cast<char*>(std::memcpy(resolved, path.c_str(), path.size() + 1));
+  return resolved == nullptr ? ::strdup(path.c_str())
+                             : static_cast<char*>(std::memcpy(resolved, path.c_str(), path.size() + 1));
 }
 
 char* our_realpath(const char* path, char* resolved) {
@@ -68,11 +69,14 @@ char* our_realpath_chk(const char* path, char* resolved, std::size_t size) {
 
 char* our_canonicalize_file_name(const char* path) { return our_realpath(path, nullptr); }
 
-// Nothing below a root can be the kernel's working directory: EACCES is what a directory without search permission gives.
+// Nothing below a root can be the kernel's working directory: EACCES is what a directory without search permission
+// gives.
 int our_chdir(const char* path) {
   return answer(
       path, [](const char* there) { return ::chdir(there); },
-      [](const Target& target) { return fail(target.missing() ? target.error : target.directory() ? EACCES : ENOTDIR); });
+      [](const Target& target) {
+        return fail(target.missing() ? target.error : target.directory() ? EACCES : ENOTDIR);
+      });
 }
 
 int our_fchdir(int fd) {
@@ -85,7 +89,9 @@ int our_fchdir(int fd) {
 int our_chroot(const char* path) {
   return answer(
       path, [](const char* there) { return ::chroot(there); },
-      [](const Target& target) { return fail(target.missing() ? target.error : target.directory() ? EACCES : ENOTDIR); });
+      [](const Target& target) {
+        return fail(target.missing() ? target.error : target.directory() ? EACCES : ENOTDIR);
+      });
 }
 
 }  // namespace

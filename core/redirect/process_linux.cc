@@ -1,8 +1,8 @@
 // exec and posix_spawn. The kernel starts programs, and it does not know our paths: what exists below a root is EACCES
 // (as on a file system mounted noexec), what does not is ENOENT. A root that is a file on disk is started as that file.
 //
-// These run in children of vfork, on their parent's memory: nothing is allocated unless the path is below a root, and no
-// second look is taken, since the C library's own errno says the same.
+// These run in children of vfork, on their parent's memory: nothing is allocated unless the path is below a root, and
+// no second look is taken, since the C library's own errno says the same.
 
 #include <alloca.h>
 #include <spawn.h>
@@ -89,8 +89,8 @@ int our_execle(const char* path, const char* first, ...) {
 }
 
 // These return the error instead of setting errno.
-int our_posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attributes,
-                    char* const arguments[], char* const environment[]) {
+int our_posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+                    const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
   const int error = refusal(path);
   return error != 0 ? error : ::posix_spawn(pid, path, actions, attributes, arguments, environment);
 }
@@ -105,9 +105,14 @@ int our_posix_spawnp(pid_t* pid, const char* name, const posix_spawn_file_action
 
 std::span<const Shim> process_shims() {
   static const Shim table[] = {
-      shim("execve", our_execve),           shim("execv", our_execv),   shim("execvpe", our_execvpe),
-      shim("execvp", our_execvp),           shim("execl", our_execl),   shim("execlp", our_execlp),
-      shim("execle", our_execle),           shim("posix_spawn", our_posix_spawn),
+      shim("execve", our_execve),
+      shim("execv", our_execv),
+      shim("execvpe", our_execvpe),
+      shim("execvp", our_execvp),
+      shim("execl", our_execl),
+      shim("execlp", our_execlp),
+      shim("execle", our_execle),
+      shim("posix_spawn", our_posix_spawn),
       shim("posix_spawnp", our_posix_spawnp),
   };
   return table;

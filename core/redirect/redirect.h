@@ -4,8 +4,8 @@
 // point at ours (see patch_linux.cc). A path below no root costs one comparison and goes on to libc. Below a
 // root, reading is answered from the tree, writing is EROFS.
 //
-// There is one redirect in a process, because there is one set of GOT slots. Functions are re-entrant, may be called from
-// any thread and after fork, and neither lock nor allocate for paths below no root.
+// There is one redirect in a process, because there is one set of GOT slots. Functions are re-entrant, may be called
+// from any thread and after fork, and neither lock nor allocate for paths below no root.
 
 #pragma once
 
@@ -22,7 +22,7 @@ namespace intact {
 struct RedirectStats {
   std::uint64_t objects = 0;  // with at least one slot patched
   std::uint64_t slots = 0;
-  std::uint64_t hits = 0;     // calls answered from the tree
+  std::uint64_t hits = 0;  // calls answered from the tree
 };
 
 // Points the slots of all loaded objects at ours; later objects follow when they are loaded. Idempotent; `tree` and

@@ -40,7 +40,8 @@ const char* call_dlerror() {
 
 // The outcome of a probe of the calling object.
 std::string probe(const char* set, std::string_view name, const std::string& path) {
-  for (const caller::Probe* probe = test_engine().call<const caller::Probe*()>(set)(); probe->name != nullptr; ++probe) {
+  for (const caller::Probe* probe = test_engine().call<const caller::Probe*()>(set)(); probe->name != nullptr;
+       ++probe) {
     if (probe->name == name) return probe->run(path.c_str());
   }
   return "no such probe";
@@ -290,7 +291,8 @@ TEST_F(FileRootTest, IsStartedAsTheProgramItIs) {
 // ---- libraries ------------------------------------------------------------------------------------------------
 
 TEST_F(RedirectTest, ALibraryIsLoadedByPathAndByBareNameAndSeesFilesWhenItStarts) {
-  const Mounted library(zip_of({{"lib/libredirect_in_archive.so", bytes_of_file(REDIRECT_LIBRARY)}}), "/intact/library");
+  const Mounted library(zip_of({{"lib/libredirect_in_archive.so", bytes_of_file(REDIRECT_LIBRARY)}}),
+                        "/intact/library");
   ::setenv("REDIRECT_LIBRARY_LOOKS_FOR", below("top.txt").c_str(), 1);
   void* const handle = call_dlopen("/intact/library/lib/libredirect_in_archive.so");
   ASSERT_NE(handle, nullptr) << call_dlerror();

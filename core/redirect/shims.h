@@ -28,8 +28,8 @@ std::span<const Shim> process_shims();    // process_linux.cc
 std::span<const Shim> library_shims();    // library_linux.cc
 
 inline std::array<std::span<const Shim>, 11> all_shims() {
-  return {open_shims(),      stream_shims(), stat_shims(),  attribute_shims(), path_shims(),   directory_shims(),
-          walk_shims(),      write_shims(),  create_shims(), process_shims(),   library_shims()};
+  return {open_shims(), stream_shims(), stat_shims(),   attribute_shims(), path_shims(),   directory_shims(),
+          walk_shims(), write_shims(),  create_shims(), process_shims(),   library_shims()};
 }
 
 // A table's entry; the types differ, which is what a GOT slot is for.

@@ -27,7 +27,8 @@ int stat_target(const Target& target, struct stat* out) {
 
 // A member's descriptor has the member's identity, not that of the memfd behind it.
 void amend_descriptor(int fd, struct stat* out) {
-  if (!may_be_descriptor_of_ours(*out)) [[likely]] return;
+  if (!may_be_descriptor_of_ours(*out)) [[likely]]
+    return;
   const int before = errno;
   if (const auto identity = identity_of(fd)) amend_stat(*identity, out);
   errno = before;

@@ -17,10 +17,17 @@ namespace intact {
 std::optional<int> flags_of_mode(const char* mode) {
   int flags = 0;
   switch (*mode) {
-    case 'r': flags = O_RDONLY; break;
-    case 'w': flags = O_WRONLY | O_CREAT | O_TRUNC; break;
-    case 'a': flags = O_WRONLY | O_CREAT | O_APPEND; break;
-    default: return std::nullopt;
+    case 'r':
+      flags = O_RDONLY;
+      break;
+    case 'w':
+      flags = O_WRONLY | O_CREAT | O_TRUNC;
+      break;
+    case 'a':
+      flags = O_WRONLY | O_CREAT | O_APPEND;
+      break;
+    default:
+      return std::nullopt;
   }
   for (const char* letter = mode + 1; *letter != '\0' && *letter != ','; ++letter) {
     if (*letter == '+') flags = (flags & ~O_ACCMODE) | O_RDWR;

@@ -123,7 +123,8 @@ inline void make_writable(const std::string& directory) {
   namespace fs = std::filesystem;
   fs::permissions(directory, fs::perms::owner_all);
   for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    fs::permissions(entry.path(), entry.is_directory() ? fs::perms::owner_all : fs::perms::owner_read | fs::perms::owner_write);
+    fs::permissions(entry.path(),
+                    entry.is_directory() ? fs::perms::owner_all : fs::perms::owner_read | fs::perms::owner_write);
   }
 }
 

@@ -93,7 +93,8 @@ int glob_stat(const char* path, struct stat* out) {
 
 // glob can be told how to read directories.
 int our_glob(const char* pattern, int flags, int (*on_error)(const char*, int), glob_t* out) {
-  if ((flags & GLOB_ALTDIRFUNC) != 0 || !may_be_ours(AT_FDCWD, pattern)) return ::glob(unknown(pattern), flags, on_error, out);
+  if ((flags & GLOB_ALTDIRFUNC) != 0 || !may_be_ours(AT_FDCWD, pattern))
+    return ::glob(unknown(pattern), flags, on_error, out);
   const glob_t before = *out;
   out->gl_opendir = glob_open;
   out->gl_readdir = glob_read;
@@ -184,9 +185,15 @@ int our_nftw(const char* path, __nftw_func_t function, int descriptors, int flag
 
 std::span<const Shim> walk_shims() {
   static const Shim table[] = {
-      shim("scandir", our_scandir),     shim("scandir64", our_scandir), shim("scandirat", our_scandirat),
-      shim("scandirat64", our_scandirat), shim("glob", our_glob),       shim("glob64", our_glob),
-      shim("ftw", our_ftw),             shim("ftw64", our_ftw),         shim("nftw", our_nftw),
+      shim("scandir", our_scandir),
+      shim("scandir64", our_scandir),
+      shim("scandirat", our_scandirat),
+      shim("scandirat64", our_scandirat),
+      shim("glob", our_glob),
+      shim("glob64", our_glob),
+      shim("ftw", our_ftw),
+      shim("ftw64", our_ftw),
+      shim("nftw", our_nftw),
       shim("nftw64", our_nftw),
   };
   return table;

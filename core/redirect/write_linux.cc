@@ -133,12 +133,12 @@ int our_truncate(const char* path, off_t size) {
 
 std::span<const Shim> write_shims() {
   static const Shim table[] = {
-      shim("unlink", our_unlink),       shim("unlinkat", our_unlinkat),     shim("rmdir", our_rmdir),
-      shim("remove", our_remove),       shim("rename", our_rename),         shim("renameat", our_renameat),
-      shim("renameat2", our_renameat2), shim("chmod", our_chmod),           shim("lchmod", our_lchmod),
-      shim("fchmodat", our_fchmodat),   shim("chown", our_chown),           shim("lchown", our_lchown),
-      shim("fchownat", our_fchownat),   shim("utime", our_utime),           shim("utimes", our_utimes),
-      shim("lutimes", our_lutimes),     shim("futimesat", our_futimesat),   shim("utimensat", our_utimensat),
+      shim("unlink", our_unlink),       shim("unlinkat", our_unlinkat),   shim("rmdir", our_rmdir),
+      shim("remove", our_remove),       shim("rename", our_rename),       shim("renameat", our_renameat),
+      shim("renameat2", our_renameat2), shim("chmod", our_chmod),         shim("lchmod", our_lchmod),
+      shim("fchmodat", our_fchmodat),   shim("chown", our_chown),         shim("lchown", our_lchown),
+      shim("fchownat", our_fchownat),   shim("utime", our_utime),         shim("utimes", our_utimes),
+      shim("lutimes", our_lutimes),     shim("futimesat", our_futimesat), shim("utimensat", our_utimensat),
       shim("truncate", our_truncate),   shim("truncate64", our_truncate),
   };
   return table;

@@ -1,7 +1,7 @@
 // Finding the directories in one pass over the members' names, making a directory's table, and looking things up.
 //
-// Tables use open addressing with linear probing, are at most four fifths full, and keep 32 bits of the hash beside the number, so
-// that a miss touches no string.
+// Tables use open addressing with linear probing, are at most four fifths full, and keep 32 bits of the hash beside the
+// number, so that a miss touches no string.
 //
 // Names that clash: the last member of a name wins, as in zipfile. A name that is both a file and the directory of
 // other members is a directory.
@@ -36,7 +36,8 @@ std::uint64_t load(const char* bytes) {
 std::uint64_t process_seed() {
   static const std::uint64_t seed = [] {
     std::uint64_t value = 0;
-    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value) value = reinterpret_cast<std::uintptr_t>(&value);
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
+      value = reinterpret_cast<std::uintptr_t>(&value);
     return value;
   }();
   return seed;
@@ -61,7 +62,9 @@ std::size_t first_fit(const std::vector<Slot>& slots, std::uint64_t hash, Matche
 // How a path divides: the length of its directory with the '/', 0 at the top.
 std::size_t base_of(std::string_view path) { return path.rfind('/') + 1; }  // npos + 1 is 0
 
-std::string_view directory_part(std::string_view path, std::size_t base) { return path.substr(0, base == 0 ? 0 : base - 1); }
+std::string_view directory_part(std::string_view path, std::size_t base) {
+  return path.substr(0, base == 0 ? 0 : base - 1);
+}
 
 std::string_view stem_of(std::string_view name) { return name.substr(0, name.find('.')); }
 
@@ -103,7 +106,8 @@ std::size_t Index::add_run(std::size_t first) {
   const std::size_t base = base_of(path), stripped = member.path.size() - path.size();
   const std::string_view beginning = member.path.substr(0, stripped + base);
   const auto belongs = [&](const MemberName& other) {
-    return !other.directory && other.path.starts_with(beginning) && other.path.find('/', beginning.size()) == std::string_view::npos;
+    return !other.directory && other.path.starts_with(beginning) &&
+           other.path.find('/', beginning.size()) == std::string_view::npos;
   };
   std::size_t end = first + 1;
   while (end < archive_.size() && belongs(archive_.member_name(end))) ++end;
@@ -112,7 +116,8 @@ std::size_t Index::add_run(std::size_t first) {
   const auto number = static_cast<std::uint32_t>(runs_.size());
   (directory.first_run == kNone ? directory.first_run : runs_[directory.last_run].next) = number;
   directory.last_run = number;
-  runs_.push_back({static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end), static_cast<std::uint32_t>(stripped + base)});
+  runs_.push_back({static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end),
+                   static_cast<std::uint32_t>(stripped + base)});
   return end;
 }
 
@@ -153,7 +158,8 @@ Index::Table Index::make_table(std::uint32_t directory) const {
   for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) {
     const std::string_view name = directories_[i].path.substr(base_of(directories_[i].path));
     const std::uint64_t hash = hash_bytes(name);
-    table.slots[table.place_of(name, hash, 0)] = {static_cast<std::uint32_t>(hash), static_cast<std::uint32_t>(table.children.size())};
+    table.slots[table.place_of(name, hash, 0)] = {static_cast<std::uint32_t>(hash),
+                                                  static_cast<std::uint32_t>(table.children.size())};
     table.children.push_back({name, i});
   }
   for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) {

@@ -41,7 +41,7 @@ struct ImportRules {
 
 // A file or a directory, known by its number: directories come first, files in the order of the archive's members.
 struct Node {
-  std::string_view path;  // below the root, without the prefix; the root's is empty
+  std::string_view path;         // below the root, without the prefix; the root's is empty
   std::uint32_t member = kNone;  // kNone for a directory that no member names
   bool directory = false;
 
@@ -57,10 +57,10 @@ struct Child {
 enum class ModuleKind : std::uint8_t { kExtension, kSource, kBytecode, kNamespace };
 
 struct Module {
-  std::string_view stem;     // the path without suffix: for a package its directory
+  std::string_view stem;       // the path without suffix: for a package its directory
   std::uint32_t node = kNone;  // of the file; of the directory for a namespace portion
   ModuleKind kind = ModuleKind::kNamespace;
-  bool package = false;      // a regular package: `node` is its __init__
+  bool package = false;  // a regular package: `node` is its __init__
 };
 
 std::uint64_t hash_bytes(std::string_view bytes);
@@ -123,8 +123,8 @@ class Index {
   // A directory's content, and its keys.
   struct Table {
     std::vector<Child> children;
-    std::vector<Slot> slots;      // a power of two
-    std::uint32_t init = kNone;   // the file __init__ that makes the directory a regular package
+    std::vector<Slot> slots;     // a power of two
+    std::uint32_t init = kNone;  // the file __init__ that makes the directory a regular package
 
     // The place in `slots` of a name (kind 0) or a stem (kStemKey), or of the empty slot where it would go.
     std::size_t place_of(std::string_view key, std::uint64_t hash, std::uint32_t kind) const;

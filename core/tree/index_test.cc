@@ -25,7 +25,9 @@ class Names : public Archive {
   MemberName member_name(std::size_t index) const override { return {members_[index].path, members_[index].directory}; }
   std::int64_t mtime(std::size_t) const override { return 0; }
   Result<Bytes> read(std::size_t index) const override { return member_error(index, "no contents"); }
-  Result<void> read_into(std::size_t index, std::span<std::byte>) const override { return member_error(index, "no contents"); }
+  Result<void> read_into(std::size_t index, std::span<std::byte>) const override {
+    return member_error(index, "no contents");
+  }
   Result<std::optional<Extent>> extent(std::size_t) const override { return std::optional<Extent>(); }
   Result<void> check(std::size_t) const override { return {}; }
 
@@ -89,9 +91,16 @@ TEST(Index, ANameThatIsFileAndDirectoryIsADirectory) {
 }
 
 TEST(Index, PrecedenceIsThePathFindersInAnyOrder) {
-  std::vector<std::string> by_rank = {"m/__init__.cpython-311-x86_64-linux-gnu.so", "m/__init__.abi3.so", "m/__init__.so",
-                                      "m/__init__.py", "m/__init__.pyc", "m.cpython-311-x86_64-linux-gnu.so", "m.abi3.so",
-                                      "m.so", "m.py", "m.pyc"};
+  std::vector<std::string> by_rank = {"m/__init__.cpython-311-x86_64-linux-gnu.so",
+                                      "m/__init__.abi3.so",
+                                      "m/__init__.so",
+                                      "m/__init__.py",
+                                      "m/__init__.pyc",
+                                      "m.cpython-311-x86_64-linux-gnu.so",
+                                      "m.abi3.so",
+                                      "m.so",
+                                      "m.py",
+                                      "m.pyc"};
   while (!by_rank.empty()) {
     std::vector<std::string> paths = by_rank;
     EXPECT_EQ(Indexed(paths).chosen("m"), by_rank.front());

@@ -9,9 +9,7 @@
 namespace intact {
 namespace {
 
-bool is_normal(std::string_view rest) {
-  return rest.empty() || member_path(rest) == rest;
-}
+bool is_normal(std::string_view rest) { return rest.empty() || member_path(rest) == rest; }
 
 // What can be imported by this name at the top level of a mount: "x" for x/ and x.py; empty for nothing.
 std::string_view top_level_name(std::string_view name, bool directory) {

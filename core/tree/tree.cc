@@ -25,7 +25,10 @@ std::string Mount::path_of(std::uint32_t node) const {
   return path.empty() ? root() : root() + "/" + std::string(path);
 }
 
-Tree::Tree() : current_(std::make_unique<const Snapshot>(std::vector<MountPtr>())), snapshot_(current_.get()), gate_size_(kGateClosed) {}
+Tree::Tree()
+    : current_(std::make_unique<const Snapshot>(std::vector<MountPtr>())),
+      snapshot_(current_.get()),
+      gate_size_(kGateClosed) {}
 
 void Tree::attach(MountPtr mount) {
   const std::lock_guard lock(mutex_);
@@ -58,8 +61,8 @@ void Tree::publish(std::vector<MountPtr> newest_first) {
 }
 
 // A reader that still uses an old snapshot added itself to one of the counters before the store, so once both have been
-// seen at zero after it, nobody does. New readers go to the other counter meanwhile, so each runs dry by itself; where a
-// reader is not given the processor for long, old snapshots wait for the next change.
+// seen at zero after it, nobody does. New readers go to the other counter meanwhile, so each runs dry by itself; where
+// a reader is not given the processor for long, old snapshots wait for the next change.
 bool Tree::drain() {
   constexpr int kTries = 50;
   for (int round = 0; round < 2; ++round) {
@@ -84,11 +87,15 @@ void Tree::set_gate(const Snapshot& snapshot) {
   }
   common = common.substr(0, kGateWords * 8);
   std::uint64_t next[4] = {};
-  const auto allow = [&](char byte) { next[static_cast<unsigned char>(byte) / 64] |= std::uint64_t{1} << (static_cast<unsigned char>(byte) % 64); };
+  const auto allow = [&](char byte) {
+    next[static_cast<unsigned char>(byte) / 64] |= std::uint64_t{1} << (static_cast<unsigned char>(byte) % 64);
+  };
   for (const MountPtr& mount : snapshot.mounts()) {
     if (!mount->options().files) continue;
-    if (mount->root().size() > common.size()) allow(mount->root()[common.size()]);
-    else allow('/'), allow('\0');  // the root itself, and what is below it
+    if (mount->root().size() > common.size())
+      allow(mount->root()[common.size()]);
+    else
+      allow('/'), allow('\0');  // the root itself, and what is below it
   }
   gate_sequence_.fetch_add(1);
   gate_size_.store(any ? static_cast<std::uint32_t>(common.size()) : kGateClosed);

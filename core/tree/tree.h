@@ -117,8 +117,8 @@ class Snapshot {
   std::uint32_t* top_level_slot(std::string_view name);
 
   std::vector<MountPtr> mounts_;
-  std::vector<Root> roots_;                  // sorted by path
-  std::vector<std::uint32_t> outer_;         // for each root the longest other root that is a prefix of it, or kNone
+  std::vector<Root> roots_;           // sorted by path
+  std::vector<std::uint32_t> outer_;  // for each root the longest other root that is a prefix of it, or kNone
   std::vector<TopLevel> top_level_;
   std::vector<std::uint32_t> top_level_slots_;  // open addressing, a power of two
 };
@@ -134,8 +134,8 @@ class Tree {
   // Whether it was there.
   bool unmount(const Mount& mount);
 
-  // Whether an absolute path can lie below a root that the redirect answers: a comparison with what all their roots begin
-  // with, without counting as a reader. Wrong only in saying yes.
+  // Whether an absolute path can lie below a root that the redirect answers: a comparison with what all their roots
+  // begin with, without counting as a reader. Wrong only in saying yes.
   bool may_be_below(const char* path) const;
 
  private:
@@ -145,17 +145,17 @@ class Tree {
   bool drain();
   void set_gate(const Snapshot& snapshot);
 
-  std::mutex mutex_;  // of writers
+  std::mutex mutex_;                         // of writers
   std::unique_ptr<const Snapshot> current_;  // guarded by mutex_
   std::atomic<const Snapshot*> snapshot_;    // the same, for readers
-  // Readers under way, in two counters; new readers use the one that phase_ names. A snapshot that has been replaced is freed
-  // once each counter has been seen at zero afterwards (as in the Linux kernel's SRCU).
+  // Readers under way, in two counters; new readers use the one that phase_ names. A snapshot that has been replaced is
+  // freed once each counter has been seen at zero afterwards (as in the Linux kernel's SRCU).
   mutable std::atomic<std::uint64_t> readers_[2] = {};
   std::atomic<std::uint32_t> phase_{0};
   std::vector<std::unique_ptr<const Snapshot>> retired_;  // guarded by mutex_
 
-  // The bytes that all roots of the redirect begin with, eight to a word, low byte first, and the set of the bytes that may
-  // come next, a bit each. `gate_sequence_` is odd while they change and differs afterwards (a sequence lock whose
+  // The bytes that all roots of the redirect begin with, eight to a word, low byte first, and the set of the bytes that
+  // may come next, a bit each. `gate_sequence_` is odd while they change and differs afterwards (a sequence lock whose
   // reader, in doubt, says yes).
   static constexpr std::size_t kGateWords = 32;
   std::atomic<std::uint64_t> gate_[kGateWords] = {};

@@ -28,7 +28,8 @@ Bytes zip_of(const std::vector<std::string>& paths) {
     directory += path;
   }
   std::string end = "PK\5\6";
-  put(end, 0, 4), put(end, paths.size(), 2), put(end, paths.size(), 2), put(end, directory.size(), 4), put(end, body.size(), 4), put(end, 0, 2);
+  put(end, 0, 4), put(end, paths.size(), 2), put(end, paths.size(), 2), put(end, directory.size(), 4),
+      put(end, body.size(), 4), put(end, 0, 2);
   auto owner = std::make_shared<const std::string>(body + directory + end);
   return Bytes::borrow(std::as_bytes(std::span(*owner)), owner);
 }
@@ -38,7 +39,8 @@ class TreeTest : public testing::Test {
   MountPtr mount(const std::string& root, const std::vector<std::string>& paths, bool files = true) {
     auto archive = open_archive(Source{root, zip_of(paths)}, Limits{});
     EXPECT_TRUE(archive) << archive.error().message();
-    return tree.mount(*std::move(archive), {.root = root, .name = root, .prefixes = {}, .files = files, .extract_directory = {}}, {});
+    return tree.mount(*std::move(archive),
+                      {.root = root, .name = root, .prefixes = {}, .files = files, .extract_directory = {}}, {});
   }
   std::string mount_at(const std::string& path) {
     const auto place = ReadGuard(tree)->lookup(path);

@@ -1,8 +1,8 @@
 // A .pyc begins with 16 bytes: magic number, flags, then source mtime and size, or the source's hash (PEP 552).
 //
-// For a source, bytecode that is not valid for this interpreter and this source is passed over and the source compiled, as
-// importlib does; so is bytecode that cannot be unmarshalled. For a module without source it is an ImportError.
-// The archive's own damage is never passed over: a member whose CRC-32 is wrong raises MemberError.
+// For a source, bytecode that is not valid for this interpreter and this source is passed over and the source compiled,
+// as importlib does; so is bytecode that cannot be unmarshalled. For a module without source it is an ImportError. The
+// archive's own damage is never passed over: a member whose CRC-32 is wrong raises MemberError.
 
 #include "python/ext/bytecode.h"
 
@@ -74,7 +74,8 @@ int valid_for_source(ModuleState& state, const Found& found, const Header& heade
   if (!source || !magic) return -1;
   const PyRef hash = py_call(state.source_hash.get(), magic.get(), source.get());
   if (!hash || !PyBytes_Check(hash.get())) return -1;
-  return std::string_view(PyBytes_AS_STRING(hash.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(hash.get()))) == header.hash;
+  return std::string_view(PyBytes_AS_STRING(hash.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(hash.get()))) ==
+         header.hash;
 }
 
 // Null, without an exception, for what unmarshals to no code object.
@@ -89,8 +90,8 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
 constexpr std::size_t kScratchKept = std::size_t{128} << 10;  // bytes, from one import to the next
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
 
-// A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the garbage
-// collector, which can run anything, another import too: that one finds the scratch gone and makes its own.
+// A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the
+// garbage collector, which can run anything, another import too: that one finds the scratch gone and makes its own.
 class ScratchRead {
  public:
   ScratchRead(ModuleState& state, const Archive& archive, std::uint32_t member) : state_(state) {
@@ -102,8 +103,10 @@ class ScratchRead {
     }
     if (scratch_.size() < size) scratch_.resize(std::max(size, kScratchKept));
     const std::span<std::byte> target = std::span(scratch_).first(size);
-    if (auto done = archive.read_into(member, target); !done) whole_ = std::move(done).error();
-    else whole_ = Bytes::borrow(target, nullptr);
+    if (auto done = archive.read_into(member, target); !done)
+      whole_ = std::move(done).error();
+    else
+      whole_ = Bytes::borrow(target, nullptr);
   }
   ~ScratchRead() { exchange(); }
   ScratchRead(const ScratchRead&) = delete;
@@ -145,7 +148,8 @@ PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) 
   if (!source) return {};
   // As in exec_module: a SyntaxError's traceback leaves importlib's frames out.
   PyObject* arguments[] = {state.builtin_compile.get(), source.get(), path.get(), state.str_exec.get(), Py_True};
-  return PyRef::steal(PyObject_Vectorcall(state.call_with_frames_removed.get(), arguments, 4, state.compile_keywords.get()));
+  return PyRef::steal(
+      PyObject_Vectorcall(state.call_with_frames_removed.get(), arguments, 4, state.compile_keywords.get()));
 }
 
 PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path, PyObject* loader) {
@@ -182,7 +186,8 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
 PyRef path_stats(const Place& place) {
   const Archive& archive = place.mount->archive();
   const std::uint32_t member = place.get().member;
-  return PyRef::steal(Py_BuildValue("{s:L,s:K}", "mtime", static_cast<long long>(archive.mtime(member)), "size", size_now(archive, member)));
+  return PyRef::steal(Py_BuildValue("{s:L,s:K}", "mtime", static_cast<long long>(archive.mtime(member)), "size",
+                                    size_now(archive, member)));
 }
 
 std::optional<Place> place_of(const Found& found, std::string_view path) {

@@ -6,7 +6,8 @@
 //       ImageError            a shared object cannot be loaded; also an ImportError
 //       TagError              a wheel for another Python, platform or C library; also an ImportError
 //
-// What the operating system refuses is an OSError, what is not there a FileNotFoundError, a wrong argument a ValueError.
+// What the operating system refuses is an OSError, what is not there a FileNotFoundError, a wrong argument a
+// ValueError.
 
 #include "python/ext/errors.h"
 
@@ -23,7 +24,8 @@ struct ErrorType {
 };
 
 const ErrorType kTypes[] = {
-    {&ModuleState::archive_error, "intact.ArchiveError", false, "The archive is broken, or of no format that intact reads."},
+    {&ModuleState::archive_error, "intact.ArchiveError", false,
+     "The archive is broken, or of no format that intact reads."},
     {&ModuleState::member_error, "intact.MemberError", false,
      "One member is broken, encrypted, over a cap, or packed with a method that intact does not read."},
     {&ModuleState::image_error, "intact.ImageError", true, "A shared object cannot be loaded from an archive."},
@@ -46,9 +48,11 @@ PyRef make_exception(PyObject* type, const Error& error) {
   if (!message) return {};
   PyRef exception = py_call(type, message.get());
   if (!exception) return {};
-  const PyRef archive = optional_text(error.archive), member = optional_text(error.member), reason = py_text(error.reason);
+  const PyRef archive = optional_text(error.archive), member = optional_text(error.member),
+              reason = py_text(error.reason);
   const PyRef offset = error.offset ? PyRef::steal(PyLong_FromUnsignedLongLong(*error.offset)) : PyRef::borrow(Py_None);
-  if (!archive || !member || !reason || !offset || PyObject_SetAttrString(exception.get(), "archive", archive.get()) < 0 ||
+  if (!archive || !member || !reason || !offset ||
+      PyObject_SetAttrString(exception.get(), "archive", archive.get()) < 0 ||
       PyObject_SetAttrString(exception.get(), "member", member.get()) < 0 ||
       PyObject_SetAttrString(exception.get(), "reason", reason.get()) < 0 ||
       PyObject_SetAttrString(exception.get(), "offset", offset.get()) < 0) {
@@ -59,13 +63,20 @@ PyRef make_exception(PyObject* type, const Error& error) {
 
 PyRef exception_for(ModuleState& state, const Error& error) {
   switch (error.code) {
-    case ErrorCode::kArchive: return make_exception(state.archive_error.get(), error);
-    case ErrorCode::kMember: return make_exception(state.member_error.get(), error);
-    case ErrorCode::kImage: return make_exception(state.image_error.get(), error);
-    case ErrorCode::kTag: return make_exception(state.tag_error.get(), error);
-    case ErrorCode::kNotFound: return make_os_error(ENOENT, error);
-    case ErrorCode::kSystem: return make_os_error(error.system_errno, error);
-    case ErrorCode::kArgument: break;
+    case ErrorCode::kArchive:
+      return make_exception(state.archive_error.get(), error);
+    case ErrorCode::kMember:
+      return make_exception(state.member_error.get(), error);
+    case ErrorCode::kImage:
+      return make_exception(state.image_error.get(), error);
+    case ErrorCode::kTag:
+      return make_exception(state.tag_error.get(), error);
+    case ErrorCode::kNotFound:
+      return make_os_error(ENOENT, error);
+    case ErrorCode::kSystem:
+      return make_os_error(error.system_errno, error);
+    case ErrorCode::kArgument:
+      break;
   }
   return py_call(PyExc_ValueError, py_text(error.message()).get());
 }
@@ -73,11 +84,12 @@ PyRef exception_for(ModuleState& state, const Error& error) {
 }  // namespace
 
 bool add_errors(PyObject* module, ModuleState& state) {
-  const PyRef defaults = PyRef::steal(Py_BuildValue("{s:O,s:O,s:O,s:O}", "archive", Py_None, "member", Py_None, "reason",
-                                                    Py_None, "offset", Py_None));
+  const PyRef defaults = PyRef::steal(
+      Py_BuildValue("{s:O,s:O,s:O,s:O}", "archive", Py_None, "member", Py_None, "reason", Py_None, "offset", Py_None));
   if (!defaults) return false;
   state.error = PyRef::steal(PyErr_NewExceptionWithDoc(
-      "intact.Error", "Whatever intact itself finds wrong. `archive`, `member`, `offset` (bytes) and `reason` say what and where.",
+      "intact.Error",
+      "Whatever intact itself finds wrong. `archive`, `member`, `offset` (bytes) and `reason` say what and where.",
       PyExc_Exception, defaults.get()));
   if (!state.error || PyModule_AddObjectRef(module, "Error", state.error.get()) < 0) return false;
   for (const ErrorType& type : kTypes) {

@@ -19,8 +19,7 @@ namespace intact {
 namespace {
 
 struct EntryFinder {
-  PyObject_HEAD
-  PyObject* path;
+  PyObject_HEAD PyObject* path;
 };
 
 std::string_view last_component(std::string_view dotted) { return dotted.substr(dotted.rfind('.') + 1); }
@@ -67,11 +66,13 @@ std::optional<Found> find_on_sys_path(const Snapshot& tree, std::string_view nam
 }
 
 // -1 with an exception set on failure.
-int in_standard_library(ModuleState& state, PyObject* name) { return PySet_Contains(state.stdlib_module_names.get(), name); }
+int in_standard_library(ModuleState& state, PyObject* name) {
+  return PySet_Contains(state.stdlib_module_names.get(), name);
+}
 
-// Whether sys.path[0], the script's directory or the current one, has the module: a neighbour of the script comes before
-// site-packages, as which a mount ranks. PathFinder looks there, and finds it again when it is asked. -1 with an exception
-// set on failure: path hooks are anybody's code.
+// Whether sys.path[0], the script's directory or the current one, has the module: a neighbour of the script comes
+// before site-packages, as which a mount ranks. PathFinder looks there, and finds it again when it is asked. -1 with an
+// exception set on failure: path hooks are anybody's code.
 int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   PyObject* entries = PySys_GetObject("path");  // borrowed
   if (entries == nullptr || !PyList_Check(entries) || PyList_GET_SIZE(entries) == 0) return 0;
@@ -88,8 +89,8 @@ int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   return !loader ? -1 : loader.get() != Py_None;  // a namespace portion has none
 }
 
-// A module that is built in or frozen is never shadowed, not even by a mount that comes first. Programs that embed Python have
-// some that are not the standard library's.
+// A module that is built in or frozen is never shadowed, not even by a mount that comes first. Programs that embed
+// Python have some that are not the standard library's.
 bool in_interpreter(ModuleState& state, PyObject* name) {
   const int built_in = PySequence_Contains(state.builtin_module_names.get(), name);
   const PyRef frozen = built_in == 0 ? py_call(state.is_frozen.get(), name) : PyRef();
@@ -121,7 +122,8 @@ std::optional<Found> find_submodule(const Snapshot& tree, PyObject* path, std::s
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
     PyRef holder;
     std::string storage;
-    const auto [root, rest] = tree.normal_root_of(path_view(PySequence_Fast_GET_ITEM(entries.get(), i), holder), storage);
+    const auto [root, rest] =
+        tree.normal_root_of(path_view(PySequence_Fast_GET_ITEM(entries.get(), i), holder), storage);
     if (root == nullptr) return std::nullopt;
     auto found = find_in(*root, rest, name);
     if (!found) continue;
@@ -132,13 +134,16 @@ std::optional<Found> find_submodule(const Snapshot& tree, PyObject* path, std::s
 }
 
 // The arguments of find_spec by position or by name, into `values`, which has a place for each of `names`.
-bool read_arguments(std::span<const char* const> names, std::span<PyObject*> values, PyObject* const* args, std::size_t count, PyObject* keywords) {
+bool read_arguments(std::span<const char* const> names, std::span<PyObject*> values, PyObject* const* args,
+                    std::size_t count, PyObject* keywords) {
   std::copy_n(args, std::min(count, values.size()), values.begin());
   const std::size_t named = keywords == nullptr ? 0 : static_cast<std::size_t>(PyTuple_GET_SIZE(keywords));
   bool good = count <= names.size();
   for (std::size_t i = 0; good && i < named; ++i) {
     PyObject* keyword = PyTuple_GET_ITEM(keywords, static_cast<Py_ssize_t>(i));
-    const auto at = std::find_if(names.begin(), names.end(), [&](const char* name) { return PyUnicode_CompareWithASCIIString(keyword, name) == 0; });
+    const auto at = std::find_if(names.begin(), names.end(), [&](const char* name) {
+      return PyUnicode_CompareWithASCIIString(keyword, name) == 0;
+    });
     good = at != names.end() && values[static_cast<std::size_t>(at - names.begin())] == nullptr;
     if (good) values[static_cast<std::size_t>(at - names.begin())] = args[count + i];
   }
@@ -148,7 +153,8 @@ bool read_arguments(std::span<const char* const> names, std::span<PyObject*> val
 }
 
 // find_spec(fullname, path=None, target=None)
-PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args, std::size_t count,
+                           PyObject* keywords) {
   static constexpr const char* kNames[] = {"fullname", "path", "target"};
   PyObject* values[3] = {};
   if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
@@ -159,7 +165,8 @@ PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args,
   std::optional<Found> found;
   {
     const ReadGuard tree(engine().tree);
-    found = path == nullptr || path == Py_None ? find_top_level(state, *tree, fullname, name) : find_submodule(*tree, path, last_component(name));
+    found = path == nullptr || path == Py_None ? find_top_level(state, *tree, fullname, name)
+                                               : find_submodule(*tree, path, last_component(name));
   }
   if (PyErr_Occurred()) return nullptr;
   if (!found) Py_RETURN_NONE;
@@ -169,8 +176,7 @@ PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args,
 PyObject* finder_invalidate_caches(PyObject*, PyObject*) { Py_RETURN_NONE; }
 
 PyMethodDef kFinderMethods[] = {
-    {"find_spec", as_function(finder_find_spec),
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"find_spec", as_function(finder_find_spec), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "find_spec($self, fullname, path=None, target=None)\n--\n\n"
      "The ModuleSpec of a module in a mount, or None (PEP 451)."},
     {"invalidate_caches", finder_invalidate_caches, METH_NOARGS,
@@ -208,9 +214,12 @@ PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
   return self;
 }
 
-std::string_view entry_path(PyObject* self, PyRef& holder) { return path_view(reinterpret_cast<EntryFinder*>(self)->path, holder); }
+std::string_view entry_path(PyObject* self, PyRef& holder) {
+  return path_view(reinterpret_cast<EntryFinder*>(self)->path, holder);
+}
 
-PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
+                          PyObject* keywords) {
   static constexpr const char* kNames[] = {"fullname", "target"};
   PyObject* values[2] = {};
   if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
@@ -248,7 +257,8 @@ PyObject* entry_iter_modules(PyObject* self, PyObject* args) {
     const int known = PySet_Contains(seen.get(), text.get());
     if (known == 1) continue;
     const PyRef item = PyRef::steal(PyTuple_Pack(2, text.get(), found->module.package ? Py_True : Py_False));
-    if (known < 0 || !item || PySet_Add(seen.get(), text.get()) < 0 || PyList_Append(modules.get(), item.get()) < 0) return nullptr;
+    if (known < 0 || !item || PySet_Add(seen.get(), text.get()) < 0 || PyList_Append(modules.get(), item.get()) < 0)
+      return nullptr;
   }
   if (PyList_Sort(modules.get()) < 0) return nullptr;
   return modules.release();
@@ -258,11 +268,12 @@ PyObject* entry_repr(PyObject* self) {
   return PyUnicode_FromFormat("intact.EntryFinder(%R)", reinterpret_cast<EntryFinder*>(self)->path);
 }
 
-PyObject* entry_get_path(PyObject* self, void*) { return PyRef::borrow(reinterpret_cast<EntryFinder*>(self)->path).release(); }
+PyObject* entry_get_path(PyObject* self, void*) {
+  return PyRef::borrow(reinterpret_cast<EntryFinder*>(self)->path).release();
+}
 
 PyMethodDef kEntryMethods[] = {
-    {"find_spec", as_function(entry_find_spec),
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+    {"find_spec", as_function(entry_find_spec), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "find_spec($self, fullname, target=None)\n--\n\n"
      "The ModuleSpec of a module in this directory, a namespace portion included, or None."},
     {"invalidate_caches", finder_invalidate_caches, METH_NOARGS,
@@ -276,11 +287,14 @@ PyGetSetDef kEntryProperties[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot kEntrySlots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void*>(entry_dealloc)}, {Py_tp_new, reinterpret_cast<void*>(entry_new)},
-    {Py_tp_repr, reinterpret_cast<void*>(entry_repr)},       {Py_tp_methods, kEntryMethods},
+    {Py_tp_dealloc, reinterpret_cast<void*>(entry_dealloc)},
+    {Py_tp_new, reinterpret_cast<void*>(entry_new)},
+    {Py_tp_repr, reinterpret_cast<void*>(entry_repr)},
+    {Py_tp_methods, kEntryMethods},
     {Py_tp_getset, kEntryProperties},
-    {Py_tp_doc, const_cast<char*>("EntryFinder(path)\n--\n\nPath entry finder for one directory of a mounted archive (PEP 302).\n\n"
-                                  "Raises ImportError if `path` is none.")},
+    {Py_tp_doc, const_cast<char*>(
+                    "EntryFinder(path)\n--\n\nPath entry finder for one directory of a mounted archive (PEP 302).\n\n"
+                    "Raises ImportError if `path` is none.")},
     {0, nullptr},
 };
 PyType_Spec kEntrySpec = {"intact._engine.EntryFinder", sizeof(EntryFinder), 0, Py_TPFLAGS_DEFAULT, kEntrySlots};

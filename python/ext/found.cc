@@ -6,8 +6,7 @@ namespace intact {
 namespace {
 
 struct FoundObject {
-  PyObject_HEAD
-  Found found;
+  PyObject_HEAD Found found;
 };
 
 void dealloc(PyObject* self) {

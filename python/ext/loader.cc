@@ -37,7 +37,8 @@ PyObject* only_argument(const char* name, PyObject* const* args, std::size_t cou
 }
 
 // exec_module(module) of SourceLoader and BytecodeLoader
-PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
+                      PyObject* keywords) {
   PyObject* module = only_argument("module", args, count, keywords);
   if (module == nullptr) return nullptr;
   ModuleState& state = type_state(type);
@@ -46,14 +47,16 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   const auto start = state.trace ? Clock::now() : Clock::time_point();
   const OutermostImport import(state);
   if (found->module.package) {
-    if (const auto directory = found->mount->index().find(found->module.stem)) ReadAhead::instance().expect(found->mount, *directory);
+    if (const auto directory = found->mount->index().find(found->module.stem))
+      ReadAhead::instance().expect(found->mount, *directory);
   }
   const PyRef code = load_code(state, *found, self);
   const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(module, state.str_dict.get()) : nullptr);
   // importlib's own function runs the module, so that tracebacks leave importlib's frames out.
   PyRef result;
   if (dict) result = py_call(state.call_with_frames_removed.get(), state.builtin_exec.get(), code.get(), dict.get());
-  if (result && state.trace) trace(*found, module, found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
+  if (result && state.trace)
+    trace(*found, module, found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
   return result.release();
 }
 
@@ -87,9 +90,10 @@ PyObject* raise_for_module(ModuleState& state, const Error& error, PyObject* loa
   return nullptr;
 }
 
-// create_module(spec) of ExtensionLoader. The image is loaded here, under the member's path; importlib's create_dynamic then
-// asks glibc for that path, is given the image, and does single-phase or multi-phase initialisation as ever.
-PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
+// create_module(spec) of ExtensionLoader. The image is loaded here, under the member's path; importlib's create_dynamic
+// then asks glibc for that path, is given the image, and does single-phase or multi-phase initialisation as ever.
+PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
+                        PyObject* keywords) {
   PyObject* spec = only_argument("spec", args, count, keywords);
   if (spec == nullptr) return nullptr;
   ModuleState& state = type_state(type);
@@ -115,35 +119,42 @@ PyObject* on_path(PyObject* self, ModuleState& state, PyObject* argument, const 
   const PyRef path = PyRef::steal(PyOS_FSPath(argument));
   if (!path) return nullptr;
   PyRef holder;
-  if (const auto place = place_of(*found, path_view(path.get(), holder)); place && !place->directory()) return ours(*place).release();
+  if (const auto place = place_of(*found, path_view(path.get(), holder)); place && !place->directory())
+    return ours(*place).release();
   return py_call(importlibs.get(), self, path.get()).release();
 }
 
 PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
   ModuleState& state = type_state(type);
-  return on_path(self, state, only_argument("path", args, count, keywords), state.file_get_data, [&](const Place& place) { return read_bytes(state, place); });
+  return on_path(self, state, only_argument("path", args, count, keywords), state.file_get_data,
+                 [&](const Place& place) { return read_bytes(state, place); });
 }
 
 PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
   ModuleState& state = type_state(type);
-  return on_path(self, state, only_argument("path", args, count, keywords), state.source_path_stats, [](const Place& place) { return path_stats(place); });
+  return on_path(self, state, only_argument("path", args, count, keywords), state.source_path_stats,
+                 [](const Place& place) { return path_stats(place); });
 }
 
 constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
-#define INTACT_GET_DATA                                                                     \
-  {"get_data", as_function(get_data), kFlags,                                                \
-   "get_data($self, path)\n--\n\nThe bytes at `path`, in any mount or on disk (PEP 302).\n\n" \
-   "Raises OSError if there are none, MemberError if the member is broken."}
-#define INTACT_CODE_METHODS                                                                                          \
-  {"exec_module", as_function(exec_module), kFlags, "exec_module($self, module)\n--\n\nRuns the module (PEP 451)."},  \
-      {"get_code", as_function(get_code), kFlags,                                                                    \
-       "get_code($self, fullname)\n--\n\nThe module's code: cached bytecode if it is valid (PEP 552), else compiled."}
+#define INTACT_GET_DATA                                                                            \
+  {                                                                                                \
+    "get_data", as_function(get_data), kFlags,                                                     \
+        "get_data($self, path)\n--\n\nThe bytes at `path`, in any mount or on disk (PEP 302).\n\n" \
+        "Raises OSError if there are none, MemberError if the member is broken."                   \
+  }
+#define INTACT_CODE_METHODS                                                                                            \
+  {"exec_module", as_function(exec_module), kFlags, "exec_module($self, module)\n--\n\nRuns the module (PEP 451)."}, { \
+    "get_code", as_function(get_code), kFlags,                                                                         \
+        "get_code($self, fullname)\n--\n\nThe module's code: cached bytecode if it is valid (PEP 552), else compiled." \
+  }
 
-PyMethodDef kSourceMethods[] = {INTACT_CODE_METHODS,
-                                INTACT_GET_DATA,
-                                {"path_stats", as_function(get_stats), kFlags,
-                                 "path_stats($self, path)\n--\n\n{\"mtime\": seconds since the epoch, \"size\": bytes}."},
-                                {nullptr, nullptr, 0, nullptr}};
+PyMethodDef kSourceMethods[] = {
+    INTACT_CODE_METHODS,
+    INTACT_GET_DATA,
+    {"path_stats", as_function(get_stats), kFlags,
+     "path_stats($self, path)\n--\n\n{\"mtime\": seconds since the epoch, \"size\": bytes}."},
+    {nullptr, nullptr, 0, nullptr}};
 PyMethodDef kBytecodeMethods[] = {INTACT_CODE_METHODS, INTACT_GET_DATA, {nullptr, nullptr, 0, nullptr}};
 PyMethodDef kExtensionMethods[] = {
     {"create_module", as_function(create_module), kFlags,
@@ -187,8 +198,10 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     PyMethodDef* methods;
     const char* doc;
   } const kinds[] = {
-      {state.source_loader_type, "intact._engine.SourceLoader", "SourceFileLoader", kSourceMethods, "Loads source, or its bytecode, from an archive."},
-      {state.bytecode_loader_type, "intact._engine.BytecodeLoader", "SourcelessFileLoader", kBytecodeMethods, "Loads sourceless bytecode from an archive."},
+      {state.source_loader_type, "intact._engine.SourceLoader", "SourceFileLoader", kSourceMethods,
+       "Loads source, or its bytecode, from an archive."},
+      {state.bytecode_loader_type, "intact._engine.BytecodeLoader", "SourcelessFileLoader", kBytecodeMethods,
+       "Loads sourceless bytecode from an archive."},
       {state.extension_loader_type, "intact._engine.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
        "Loads an extension module from an archive."},
   };

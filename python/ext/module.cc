@@ -114,10 +114,11 @@ PyObject* stats(PyObject* module, PyObject*) {
     mapped += image.bytes_mapped;
   }
   const RedirectStats redirect = redirect_stats();
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "modules_found", module_state(module).modules_found.load(), "images",
-                       std::uint64_t{images.size()}, "images_grafted", counts[0], "images_copied", counts[1], "images_from_files", counts[2],
-                       "bytes_copied", copied, "bytes_mapped", mapped, "redirect_objects", redirect.objects, "redirect_slots",
-                       redirect.slots, "redirect_hits", redirect.hits);
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "modules_found",
+                       module_state(module).modules_found.load(), "images", std::uint64_t{images.size()},
+                       "images_grafted", counts[0], "images_copied", counts[1], "images_from_files", counts[2],
+                       "bytes_copied", copied, "bytes_mapped", mapped, "redirect_objects", redirect.objects,
+                       "redirect_slots", redirect.slots, "redirect_hits", redirect.hits);
 }
 
 PyObject* images(PyObject*, PyObject*) {
@@ -125,8 +126,9 @@ PyObject* images(PyObject*, PyObject*) {
   PyRef list = PyRef::steal(PyList_New(0));
   if (!list) return nullptr;
   for (const ImageInfo& image : engine().images.images()) {
-    const PyRef item = PyRef::steal(Py_BuildValue("(NsKK)", py_text(image.path).release(), kOrigins[static_cast<std::size_t>(image.origin)],
-                                                  image.bytes_copied, image.bytes_mapped));
+    const PyRef item = PyRef::steal(Py_BuildValue("(NsKK)", py_text(image.path).release(),
+                                                  kOrigins[static_cast<std::size_t>(image.origin)], image.bytes_copied,
+                                                  image.bytes_mapped));
     if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
   }
   return list.release();
@@ -135,8 +137,10 @@ PyObject* images(PyObject*, PyObject*) {
 PyObject* set_files(PyObject*, PyObject* argument) {
   const int on = PyObject_IsTrue(argument);
   if (on < 0) return nullptr;
-  if (on == 1) enable_redirect(engine().tree, engine().images);
-  else disable_redirect();
+  if (on == 1)
+    enable_redirect(engine().tree, engine().images);
+  else
+    disable_redirect();
   Py_RETURN_NONE;
 }
 
@@ -160,8 +164,8 @@ int exec(PyObject* module) {
              : -1;
 }
 
-// The module's types hold the module, which holds them: only the collector can end a sub-interpreter's. What else the state holds
-// leads back to neither. Clearing the types is enough to break the circle.
+// The module's types hold the module, which holds them: only the collector can end a sub-interpreter's. What else the
+// state holds leads back to neither. Clearing the types is enough to break the circle.
 int traverse_module(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<const ModuleState*>(PyModule_GetState(module));
   if (state == nullptr) return 0;
@@ -183,9 +187,11 @@ void free_module(void* module) {
 
 PyMethodDef kFunctions[] = {
     {"stats", stats, METH_NOARGS,
-     "stats($module)\n--\n\nCounts since the process began (modules_found: since the interpreter did), sizes in bytes."},
+     "stats($module)\n--\n\nCounts since the process began (modules_found: since the interpreter did), sizes in "
+     "bytes."},
     {"images", images, METH_NOARGS,
-     "images($module)\n--\n\n(path, \"graft\" | \"copy\" | \"file\", bytes copied, bytes mapped) of each shared object loaded."},
+     "images($module)\n--\n\n(path, \"graft\" | \"copy\" | \"file\", bytes copied, bytes mapped) of each shared object "
+     "loaded."},
     {"_set_files", set_files, METH_O, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
@@ -202,13 +208,16 @@ PyModuleDef_Slot kModuleSlots[] = {
     {0, nullptr},
 };
 
-PyModuleDef kModule = {PyModuleDef_HEAD_INIT, "_engine", "The engine of intact.", sizeof(ModuleState), kFunctions, kModuleSlots, traverse_module, nullptr,
-                       free_module};
+PyModuleDef kModule = {PyModuleDef_HEAD_INIT, "_engine",  "The engine of intact.",
+                       sizeof(ModuleState),   kFunctions, kModuleSlots,
+                       traverse_module,       nullptr,    free_module};
 
 }  // namespace
 
 ModuleState& module_state(PyObject* module) { return *static_cast<ModuleState*>(PyModule_GetState(module)); }
-ModuleState& type_state(PyTypeObject* defining_class) { return *static_cast<ModuleState*>(PyType_GetModuleState(defining_class)); }
+ModuleState& type_state(PyTypeObject* defining_class) {
+  return *static_cast<ModuleState*>(PyType_GetModuleState(defining_class));
+}
 ModuleState& object_state(PyTypeObject* type) { return module_state(PyType_GetModuleByDef(type, &kModule)); }
 
 }  // namespace intact

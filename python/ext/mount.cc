@@ -15,8 +15,7 @@ namespace intact {
 namespace {
 
 struct MountObject {
-  PyObject_HEAD
-  MountPtr mount;  // null once unmounted
+  PyObject_HEAD MountPtr mount;  // null once unmounted
   MountOptions options;
   bool attached;
 };
@@ -34,7 +33,8 @@ std::string path_text(PyObject* text) {
   return text == nullptr ? std::string() : std::string(path_view(text, holder));
 }
 
-Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, const std::string& name, const Limits& limits) {
+Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, const std::string& name,
+                                             const Limits& limits) {
   if (PyUnicode_Check(source)) return open_archive(path_text(source), limits);
   Py_buffer buffer;
   if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
@@ -44,7 +44,8 @@ Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* sourc
 }
 
 bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
-  if (PyUnicode_Check(sequence)) return PyErr_SetString(PyExc_TypeError, "prefixes is a sequence of str, not a str"), false;
+  if (PyUnicode_Check(sequence))
+    return PyErr_SetString(PyExc_TypeError, "prefixes is a sequence of str, not a str"), false;
   const PyRef items = PyRef::steal(PySequence_Fast(sequence, "prefixes is not a sequence of str"));
   for (Py_ssize_t i = 0; items && i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
     PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
@@ -67,19 +68,26 @@ int count_of(PyObject* number, void* count) {
 }
 
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* const kNames[] = {"source", "root", "name", "prefixes", "first", "files", "extract",
-                                       "max_members", "max_member_size", "max_directory_size", nullptr};
+  static const char* const kNames[] = {"source", "root",    "name",        "prefixes",        "first",
+                                       "files",  "extract", "max_members", "max_member_size", "max_directory_size",
+                                       nullptr};
   PyObject *source = nullptr, *prefixes = nullptr;
   PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
   int first = 0, files = 1;
   Limits limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&:Mount", const_cast<char**>(kNames), &source, &root, &name, &prefixes, &first,
-                                   &files, &extract, count_of, &limits.members, count_of, &limits.member_size, count_of, &limits.directory_size)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&:Mount", const_cast<char**>(kNames), &source, &root,
+                                   &name, &prefixes, &first, &files, &extract, count_of, &limits.members, count_of,
+                                   &limits.member_size, count_of, &limits.directory_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
   state.graveyard->empty();
-  MountOptions options{.root = path_text(root), .name = path_text(name), .prefixes = {}, .first = first != 0, .files = files != 0, .extract_directory = path_text(extract)};
+  MountOptions options{.root = path_text(root),
+                       .name = path_text(name),
+                       .prefixes = {},
+                       .first = first != 0,
+                       .files = files != 0,
+                       .extract_directory = path_text(extract)};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
   auto archive = open_source(state, source, options.name, limits);
   if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
@@ -88,7 +96,8 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
   new (&cast(self)->options) MountOptions(options);
-  new (&cast(self)->mount) MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
+  new (&cast(self)->mount)
+      MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
   return self;
 }
 
@@ -127,7 +136,8 @@ std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
   }
   const auto node = mount.index().find(path);
   if (node && !mount.index().is_directory(*node)) return *node;
-  raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member", mount.archive().name(), std::string(path)});
+  raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member",
+                                           mount.archive().name(), std::string(path)});
   return kNone;
 }
 
@@ -149,12 +159,13 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
   bool shared_object = false;
   Error failure;
   bool failed = false;
-  Py_BEGIN_ALLOW_THREADS
-  const auto bytes = archive.read(member);
+  Py_BEGIN_ALLOW_THREADS const auto bytes = archive.read(member);
   if (!bytes) {
     failure = bytes.error();
     failed = true;
-  } else if (bytes->text().starts_with("\x7f" "ELF") && mount->index().node(node).name().find(".so") != std::string_view::npos) {
+  } else if (bytes->text().starts_with("\x7f"
+                                       "ELF") &&
+             mount->index().node(node).name().find(".so") != std::string_view::npos) {
     shared_object = true;
     if (const auto elf = parse_elf(bytes->span()); !elf) {
       failure = elf.error();
@@ -163,8 +174,7 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
       failed = true;
     }
   }
-  Py_END_ALLOW_THREADS
-  return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
+  Py_END_ALLOW_THREADS return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
 }
 
 PyObject* mount_members(PyObject* self, PyObject*) {
@@ -177,11 +187,13 @@ PyObject* mount_members(PyObject* self, PyObject*) {
   numbers.insert(numbers.end(), index.files().begin(), index.files().end());
   for (const std::uint32_t number : numbers) {
     const Node node = index.node(number);
-    const Member member = node.member == kNone ? Member{.path = node.path, .directory = true} : mount->archive().member(node.member);
+    const Member member =
+        node.member == kNone ? Member{.path = node.path, .directory = true} : mount->archive().member(node.member);
     const long long mtime = node.member == kNone ? 0 : mount->archive().mtime(node.member);
-    const PyRef item = PyRef::steal(Py_BuildValue("(NOKKHIIKLO)", py_text(node.path).release(), node.directory ? Py_True : Py_False, member.size,
-                                                  member.packed_size, member.method, member.crc, member.mode, member.offset, mtime,
-                                                  member.encrypted ? Py_True : Py_False));
+    const PyRef item =
+        PyRef::steal(Py_BuildValue("(NOKKHIIKLO)", py_text(node.path).release(), node.directory ? Py_True : Py_False,
+                                   member.size, member.packed_size, member.method, member.crc, member.mode,
+                                   member.offset, mtime, member.encrypted ? Py_True : Py_False));
     if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
   }
   return list.release();
@@ -280,7 +292,8 @@ PyType_Slot kSlots[] = {
     {Py_sq_contains, reinterpret_cast<void*>(mount_contains)},
     {Py_tp_methods, kMethods},
     {Py_tp_getset, kProperties},
-    {Py_tp_doc, const_cast<char*>("An archive, opened and indexed. len() counts its files, iterating gives their paths.")},
+    {Py_tp_doc,
+     const_cast<char*>("An archive, opened and indexed. len() counts its files, iterating gives their paths.")},
     {0, nullptr},
 };
 PyType_Spec kSpec = {"intact._engine.Mount", sizeof(MountObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, kSlots};

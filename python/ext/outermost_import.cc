@@ -21,8 +21,8 @@ long first_of(const PyRef& thresholds) {
              : -1;
 }
 
-// Moves every object that the collector tracks to the oldest generation: freezing takes them out of all generations, unfreezing
-// puts them into that one. Both only splice lists. Not where the program has frozen objects of its own.
+// Moves every object that the collector tracks to the oldest generation: freezing takes them out of all generations,
+// unfreezing puts them into that one. Both only splice lists. Not where the program has frozen objects of its own.
 void promote(ModuleState& state) {
   const PyRef frozen = py_call(state.gc_get_freeze_count.get());
   if (frozen && PyLong_AsLong(frozen.get()) == 0 && py_call(state.gc_freeze.get())) py_call(state.gc_unfreeze.get());

@@ -1,12 +1,12 @@
 // OutermostImport: what holds while an outermost import of ours is under way. The cyclic garbage collector runs seldom,
-// small objects lie in huge pages (arenas.h), and shared objects may be unpacked ahead (core/elf/read_ahead.h); what nobody
-// asked for is dropped when it ends.
+// small objects lie in huge pages (arenas.h), and shared objects may be unpacked ahead (core/elf/read_ahead.h); what
+// nobody asked for is dropped when it ends.
 //
 // Importing makes objects that stay: the collector goes over them again and again and frees next to nothing (11 to 15 %
 // of the time of importing a large application). The pause raises the threshold of the youngest generation instead of
 // switching the collector off, so a module that runs a whole program at import still has one. The old thresholds come
-// back when the outermost import ends, unless the program has set its own meanwhile; what was made then goes to the oldest
-// generation, where it would end up anyway, without being gone over.
+// back when the outermost import ends, unless the program has set its own meanwhile; what was made then goes to the
+// oldest generation, where it would end up anyway, without being gone over.
 
 #pragma once
 

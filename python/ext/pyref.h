@@ -63,10 +63,13 @@ inline std::string_view path_view(PyObject* text, PyRef& holder) {
 template <typename... Args>
 PyRef py_call(PyObject* callable, Args*... args) {
   PyObject* stack[] = {nullptr, args...};
-  return PyRef::steal(PyObject_Vectorcall(callable, stack + 1, sizeof...(args) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  return PyRef::steal(
+      PyObject_Vectorcall(callable, stack + 1, sizeof...(args) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
 }
 
 // PyMethodDef keeps every kind of function as a PyCFunction; the flags beside it say what it is.
-inline PyCFunction as_function(PyCMethod method) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method)); }
+inline PyCFunction as_function(PyCMethod method) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method));
+}
 
 }  // namespace intact

@@ -8,10 +8,12 @@
 namespace intact {
 namespace {
 
-bool set(const PyRef& object, const PyRef& name, PyObject* value) { return PyObject_SetAttr(object.get(), name.get(), value) == 0; }
+bool set(const PyRef& object, const PyRef& name, PyObject* value) {
+  return PyObject_SetAttr(object.get(), name.get(), value) == 0;
+}
 
-// ModuleSpec._cached is what its `cached` property gives. With sys.pycache_prefix in force, and for extensions, it is left
-// to importlib.
+// ModuleSpec._cached is what its `cached` property gives. With sys.pycache_prefix in force, and for extensions, it is
+// left to importlib.
 bool set_cached(ModuleState& state, const PyRef& spec, const Found& found, const PyRef& origin) {
   if (found.module.kind == ModuleKind::kBytecode) return set(spec, state.str_cached, origin.get());
   if (found.module.kind != ModuleKind::kSource) return true;

@@ -6,8 +6,8 @@
 
 namespace intact {
 
-// A spec equal to the one FileFinder makes for the same tree, field by field, but for the loader. Null with an exception
-// set on failure.
+// A spec equal to the one FileFinder makes for the same tree, field by field, but for the loader. Null with an
+// exception set on failure.
 PyRef make_spec(ModuleState& state, PyObject* name, Found found);
 
 }  // namespace intact

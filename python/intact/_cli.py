@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 something is wrong with an archive (one line on stderr say
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -53,8 +54,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command != "run":
-            sys.stdout.reconfigure(errors="backslashreplace")  # a member's name may be anything
-            status = options.function(options)
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")  # a member's name may be anything
+            status: int = options.function(options)
             sys.stdout.flush()
             return status
         _mount_for_run(options)

@@ -27,7 +27,7 @@ def run(program: list[str]) -> int:
             import runpy
 
             _set_first_path(os.getcwd())
-            runpy._run_module_as_main(what)  # what python -m calls
+            runpy._run_module_as_main(what)  # type: ignore[attr-defined]  # what python -m calls
         elif kind == "-c":
             _set_first_path("")
             exec(_compile_command(what), main.__dict__)
@@ -68,9 +68,7 @@ def _run_script(script: str, main: ModuleType) -> None:
         print(f"{sys.executable}: can't open file {path!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
         raise SystemExit(2) from None
     _set_first_path(os.path.dirname(path))
-    main.__file__ = path
-    main.__loader__ = SourceFileLoader("__main__", path)
-    main.__cached__ = None
+    main.__dict__.update(__file__=path, __loader__=SourceFileLoader("__main__", path), __cached__=None)
     exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
 
 
@@ -91,8 +89,7 @@ def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
 
 def _fresh_main() -> ModuleType:
     main = ModuleType("__main__")
-    main.__builtins__ = builtins
-    main.__annotations__ = {}
+    main.__dict__.update(__builtins__=builtins, __annotations__={})
     sys.modules["__main__"] = main
     return main
 
