@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import archives
+from support import archives, wheels
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,8 +29,12 @@ APPLICATION = {
     "greet/words.txt": "Hello\n",
     "greet-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\n",
     "greet-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    "greet-1.0.dist-info/RECORD": "",
 }
+APPLICATION["greet-1.0.dist-info/RECORD"] = "".join(
+    f"{line}\n"
+    for line in [wheels.record_line(path, text.encode()) for path, text in APPLICATION.items()]
+    + ["greet-1.0.dist-info/RECORD,,"]
+)
 
 
 def blocks(document, language):

@@ -1,4 +1,4 @@
-"""The command line: run, ls, stat, verify, why.
+"""The command line: run, ls, stat, verify, why, merge.
 
 Exit codes: 0 done, 1 something is wrong with an archive (one line on stderr says what), 2 a wrong command line, and for
 ``run`` whatever the program exits with.
@@ -104,6 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("module", metavar="MODULE")
     why.add_argument("--in", dest="archives", action="append", required=True, metavar="ARCHIVE", help="may be given more than once")
     why.add_argument("--first", action="store_true", help="as if mounted to shadow the standard library")
+    merge = add("merge", _merge, "write wheels into one archive, shared objects mapped from it, bytecode inside", "intact merge -o app.zip *.whl", "WHEEL")
+    merge.add_argument("wheels", nargs="+", metavar="WHEEL")
+    merge.add_argument("-o", "--output", required=True, metavar="ARCHIVE", help="written when it is complete, replacing what is there")
+    merge.add_argument("--compress", choices=("none", "deflate"), default="none", help="how members other than shared objects are kept")
+    merge.add_argument("--no-bytecode", action="store_true", help="do not compile ahead")
     return parser
 
 
@@ -223,6 +228,37 @@ def _verify(options: argparse.Namespace) -> int:
         if mount._unreachable:
             print(f"{mount._unreachable} more cannot be reached: their names are no paths below a root")
     return 1 if problems else 0
+
+
+# ---- merge
+
+
+def _merge(options: argparse.Namespace) -> int:
+    try:
+        from intact._pack.merge import merge
+    except ModuleNotFoundError as error:
+        print(f"intact: merge needs {error.name}: pip install 'intact[pack]'", file=sys.stderr)
+        return 1
+
+    def progress(line: str) -> None:
+        if sys.stderr.isatty() and not options.json:
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+    try:
+        summary = merge(
+            options.wheels, options.output, compress=options.compress, compiled=not options.no_bytecode, progress=progress
+        )
+    finally:
+        progress("")
+    if options.json:
+        print(json.dumps(summary.as_json(), indent=1))
+    else:
+        names = ", ".join(f"{name} {version}" for name, version in summary.distributions.items())
+        print(
+            f"{options.output}: {names}: {summary.files} files, {summary.shared_objects} shared objects, "
+            f"{summary.compiled} modules compiled, {summary.size:,} bytes"
+        )
+    return 0
 
 
 # ---- why

@@ -4,6 +4,8 @@ pip downloads into a directory that is kept (build/wheels/TAG), and a wheel that
 that only the first run needs a network. Wheels are for the interpreter whose pip is called.
 """
 
+import base64
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -40,3 +42,9 @@ def fetch(requirements, directory, python, dependencies=False):
     if dependencies:
         return sorted(directory.glob("*.whl"))
     return [find(directory, r) for r in requirements]
+
+
+def record_line(path, data):
+    """A file's line in RECORD (PEP 376, PEP 427)."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+    return f"{path},sha256={digest},{len(data)}"

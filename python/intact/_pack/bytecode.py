@@ -1,0 +1,51 @@
+"""Compiling ahead: unchecked-hash bytecode (PEP 552), which is used without a look at the source."""
+
+from __future__ import annotations
+
+import importlib._bootstrap_external as bootstrap
+import importlib.util
+import os
+import signal
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+_FEW = 50  # sources that are not worth starting processes for
+
+
+def cached_path(path: str) -> str:
+    """Where the bytecode of the source member `path` lies: in the ``__pycache__`` beside it (PEP 3147)."""
+    return importlib.util.cache_from_source(path, optimization="")
+
+
+def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """(path, source) of modules to (path, content) of their .pyc files; what does not compile is left out."""
+    work = list(sources)
+    if len(work) < _FEW:
+        results: Iterable[bytes | None] = map(_compile, work)
+        yield from _named(work, results)
+        return
+    # Ctrl-C is the parent's: it leaves the block, and the children end with it.
+    with ProcessPoolExecutor(
+        os.cpu_count(),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
+        yield from _named(work, pool.map(_compile, work, chunksize=16))
+
+
+def _named(work: list[tuple[str, bytes]], results: Iterable[bytes | None]) -> Iterator[tuple[str, bytes]]:
+    for (path, _), content in zip(work, results, strict=True):
+        if content is not None:
+            yield cached_path(path), content
+
+
+def _compile(module: tuple[str, bytes]) -> bytes | None:
+    path, source = module
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(source, path, "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError):  # a template, or another version's grammar
+        return None
+    return bytes(bootstrap._code_to_hash_pyc(code, importlib.util.source_hash(source), False))  # type: ignore[attr-defined]

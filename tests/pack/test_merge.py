@@ -1,0 +1,228 @@
+"""`intact merge`: many wheels in one archive, laid out as installing them would, and used where it lies."""
+
+import csv
+import importlib.util
+import json
+import marshal
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import making
+import pytest
+from support.wheels import record_line
+
+PLATFORM = f"cp{sys.version_info[0]}{sys.version_info[1]}-cp{sys.version_info[0]}{sys.version_info[1]}-linux_x86_64"
+EXTENSION = importlib.util.find_spec("_testmultiphase")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two distributions that share a namespace package, one with what stays in its .data directory."""
+    first = {
+        "shared/one/__init__.py": "from importlib.resources import files\nn = 1\nword = files(__name__).joinpath('w.txt').read_text()\n",
+        "shared/one/w.txt": "word",
+        "first-1.0.data/data/share/first.conf": "conf",
+        "first-1.0.data/purelib/first_pure.py": "n = 3\n",
+        "first-1.0.dist-info/entry_points.txt": "[console_scripts]\nfirst = shared.one:main\n",
+    }
+    second = {"shared/two.py": "n = 2\n", "template.py": "{% if %}\n"}
+    return making.wheel(tmp_path, "first", first), making.wheel(tmp_path, "second", second, version="2.0")
+
+
+def merged(target, *arguments, **options):
+    done = making.intact("merge", "-o", target, *arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def left(directory):
+    """What is there besides wheels."""
+    return sorted(path.name for path in directory.iterdir() if path.suffix != ".whl")
+
+
+def test_what_was_merged_is_imported(pair, tmp_path):
+    report = json.loads(merged(tmp_path / "app.zip", "--json", *pair))
+    assert report["distributions"] == {"first": "1.0", "second": "2.0"}
+    assert report["compiled"] == 3 and report["size"] == (tmp_path / "app.zip").stat().st_size
+    code = """
+        import importlib.metadata as m, shared.one, shared.two, first_pure
+        assert (shared.one.n, shared.two.n, first_pure.n, shared.one.word) == (1, 2, 3, "word")
+        assert m.version("second") == "2.0" and m.distribution("first").read_text("INSTALLER") == "intact\\n"
+        [script] = m.entry_points(group="console_scripts", name="first")
+        print(script.value, shared.two.__cached__)
+    """
+    done = making.intact(
+        "run",
+        tmp_path / "app.zip",
+        "-c",
+        "\n".join(line.strip() for line in code.splitlines()),
+    )
+    assert done.returncode == 0, done.stderr
+    value, cached = done.stdout.split()
+    assert value == "shared.one:main" and cached.startswith(str(tmp_path / "app.zip/shared/__pycache__/two."))
+
+
+def test_record_says_what_is_there(pair, tmp_path):
+    """importlib.metadata.files() of each distribution: every file but RECORD with its hash, and no script."""
+    merged(tmp_path / "app.zip", *pair)
+    with zipfile.ZipFile(tmp_path / "app.zip") as archive:
+        assert archive.testzip() is None
+        names = {name for name in archive.namelist() if "__pycache__" not in name}
+        recorded = set()
+        for dist in ("first-1.0", "second-2.0"):
+            rows = list(csv.reader(archive.read(f"{dist}.dist-info/RECORD").decode().splitlines()))
+            recorded |= {row[0] for row in rows}
+            for path, digest, _ in rows:
+                data = archive.read(path)
+                assert path.endswith("/RECORD") or record_line(path, data) == f"{path},{digest},{len(data)}"
+    assert names == recorded
+    assert "first-1.0.data/data/share/first.conf" in names and "first_pure.py" in names
+
+
+def test_bytecode_is_the_sources_and_unchecked(pair, tmp_path):
+    merged(tmp_path / "app.zip", *pair)
+    with zipfile.ZipFile(tmp_path / "app.zip") as archive:
+        content = archive.read(importlib.util.cache_from_source("shared/two.py"))
+        source = archive.read("shared/two.py")
+    assert content[:4] == importlib.util.MAGIC_NUMBER and content[4:8] == b"\1\0\0\0"
+    assert content[8:16] == importlib.util.source_hash(source)
+    assert marshal.loads(content[16:]).co_code == compile(source, "shared/two.py", "exec").co_code
+
+
+def test_no_bytecode_when_it_is_not_wanted(pair, tmp_path):
+    merged(tmp_path / "app.zip", "--no-bytecode", "--compress", "deflate", *pair)
+    with zipfile.ZipFile(tmp_path / "app.zip") as archive:
+        assert not any("__pycache__" in name for name in archive.namelist())
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_DEFLATED}
+
+
+@pytest.mark.skipif(EXTENSION is None, reason="this interpreter came without its test extensions")
+@pytest.mark.parametrize("compress", ["none", "deflate"])
+def test_shared_objects_are_mapped_from_the_archive(compress, tmp_path):
+    extension = Path(EXTENSION.origin)
+    files = {f"pkg/{extension.name}": extension.read_bytes(), "pkg/__init__.py": "", "pkg/pad.txt": "x" * 77}
+    wheel = making.wheel(tmp_path, "native", files, tag=PLATFORM, purelib=False)
+    merged(tmp_path / "app.zip", "--compress", compress, wheel)
+    program = "import intact, pkg._testmultiphase; print(intact.stats()['images_grafted'])"
+    done = making.intact("run", tmp_path / "app.zip", "-c", program)
+    assert done.stdout == "1\n", done.stderr
+
+
+def test_same_inputs_give_the_same_bytes(pair, tmp_path):
+    merged(tmp_path / "a.zip", *pair)
+    os.utime(pair[0], (0, 0))
+    merged(tmp_path / "b.zip", *pair[::-1], pair[0])
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    merged(tmp_path / "c.zip", *pair, env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
+    with zipfile.ZipFile(tmp_path / "c.zip") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(2023, 11, 14, 22, 13, 20)}
+
+
+def test_files_that_agree_may_be_in_two_wheels(tmp_path):
+    wheels = [making.wheel(tmp_path, name, {"ns/__init__.py": "", f"ns/{name}.py": ""}) for name in ("one", "two")]
+    merged(tmp_path / "app.zip", *wheels)
+
+
+def broken(tmp_path, kind):
+    """A wheel, or two, that cannot be merged, and what the error has to say."""
+    if kind == "clash":
+        one = making.wheel(tmp_path, "one", {"mod.py": "1"})
+        return [
+            one,
+            making.wheel(tmp_path, "two", {"mod.py": "2"}),
+        ], r"two-1\.0.*mod\.py is in one-1\.0"
+    if kind == "versions":
+        one = making.wheel(tmp_path, "one", {"mod.py": "1"})
+        return [
+            one,
+            making.wheel(tmp_path, "one", {"mod.py": "1"}, version="2.0"),
+        ], r"one 2\.0 is asked for, and 1\.0"
+    if kind == "escape":
+        return [making.wheel(tmp_path, "one", {"../mod.py": ""})], r"one-1\.0.*'\.\./mod\.py' is no path"
+    if kind == "record lies":
+        lying = f"mod.py,sha256={'A' * 43},1\none-1.0.dist-info/RECORD,,\n"
+        return [making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lying)], r"one-1\.0.*mod\.py didn't match RECORD"
+    if kind == "not in record":
+        return [making.wheel(tmp_path, "one", {"mod.py": "1"}, record="")], r"mod\.py is not mentioned in RECORD"
+    if kind == "other platform":
+        return [making.wheel(tmp_path, "one", {"mod.py": ""}, tag="cp311-cp311-win_amd64")], "wheel is for .*win_amd64"
+    if kind == "cut":
+        whole = making.wheel(tmp_path, "one", {"mod.py": "x" * 1000})
+        whole.write_bytes(whole.read_bytes()[:-30])
+        return [whole], r"one-1\.0.*not a whole zip"
+    if kind == "no wheel's name":
+        return [making.wheel(tmp_path, "one", {"mod.py": ""}).rename(tmp_path / "one.whl")], r"one\.whl"
+    return [tmp_path / "absent-1.0-py3-none-any.whl"], "No such file.*absent"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "clash",
+        "versions",
+        "escape",
+        "record lies",
+        "not in record",
+        "other platform",
+        "cut",
+        "no wheel's name",
+        "absent",
+    ],
+)
+def test_one_clear_error_and_nothing_half_written(kind, tmp_path):
+    wheels, expected = broken(tmp_path, kind)
+    (tmp_path / "app.zip").write_bytes(b"what was there before")
+    done = making.intact("merge", "-o", tmp_path / "app.zip", *wheels)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert re.search(expected, done.stderr), done.stderr
+    assert left(tmp_path) == ["app.zip"] and (tmp_path / "app.zip").read_bytes() == b"what was there before"
+
+
+def test_disk_that_is_full_leaves_nothing(tmp_path):
+    wheel = making.wheel(tmp_path, "big", {"big.bin": os.urandom(200_000)})
+
+    def little_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    done = making.intact("merge", "-o", tmp_path / "app.zip", wheel, preexec_fn=little_room)
+    assert done.returncode == 1 and "File too large" in done.stderr, done.stderr
+    assert left(tmp_path) == []
+
+
+def test_interrupt_leaves_nothing(tmp_path):
+    body = "\n".join(f"def f{i}(a, b=({i}, {i})): return [x for x in range(a) if x % b[0]]" for i in range(200))
+    wheel = making.wheel(tmp_path, "many", {f"many/m{i}.py": body for i in range(800)})
+    command = [
+        sys.executable,
+        "-m",
+        "intact",
+        "merge",
+        "-o",
+        tmp_path / "app.zip",
+        wheel,
+    ]
+    restore = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731  also where it is ignored
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=restore) as process:
+        while not left(tmp_path):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert process.poll() is None, "it was over before it could be interrupted"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, process.stderr.read()
+    assert left(tmp_path) == []
+
+
+def test_without_the_extra_it_says_what_is_missing(tmp_path):
+    wheel = making.wheel(tmp_path, "one", {"mod.py": ""})
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden/sitecustomize.py").write_text("import sys; sys.modules['installer'] = None\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
+    done = making.intact("merge", "-o", tmp_path / "app.zip", wheel, env=environment)
+    assert done.returncode == 1 and "pip install 'intact[pack]'" in done.stderr, done.stderr
