@@ -1,4 +1,4 @@
-"""The command line: run, ls, stat, verify, why, merge.
+"""The command line: run, ls, stat, info, diff, verify, why, merge, extract.
 
 Exit codes: 0 done, 1 something is wrong with an archive (one line on stderr says what), 2 a wrong command line, and for
 ``run`` whatever the program exits with.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import intact
 from intact._mounts import Mount
+from intact._names import is_shared_object
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     ls.add_argument("path", nargs="?", default="", metavar="PATH", help="a directory or member of the archive")
     stat = add("stat", _stat, "describe an archive or one member", "intact stat app.zip pkg/__init__.py")
     stat.add_argument("path", nargs="?", metavar="PATH")
+    add("info", _info, "what is in an archive, by distribution", "intact info app.zip")
+    diff = add("diff", _diff, "what two archives differ in; exit code 1 if they do", "intact diff old.zip new.zip", "ARCHIVE ARCHIVE")
+    diff.add_argument("old", metavar="OLD")
+    diff.add_argument("new", metavar="NEW")
     add("verify", _verify, "read every member, check every CRC-32, parse every shared object", "intact verify app.zip")
     why = add("why", _why, "where a module would come from, and what was considered", "intact why numpy.linalg --in numpy.whl", "MODULE")
     why.add_argument("module", metavar="MODULE")
@@ -109,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("-o", "--output", required=True, metavar="ARCHIVE", help="written when it is complete, replacing what is there")
     merge.add_argument("--compress", choices=("none", "deflate"), default="none", help="how members other than shared objects are kept")
     merge.add_argument("--no-bytecode", action="store_true", help="do not compile ahead")
+    extract = add("extract", _extract, "write an archive's files to a new directory", "intact extract app.zip app")
+    extract.add_argument("directory", metavar="DIR", help="must not exist")
     return parser
 
 
@@ -175,7 +182,7 @@ def _stat(options: argparse.Namespace) -> int:
             "directories": len(members) - len(files),
             "size": sum(m.size for m in files),
             "packed_size": sum(m.packed_size for m in files),
-            "shared_objects": sum(_is_shared_object(m.path) for m in files),
+            "shared_objects": sum(is_shared_object(m.path) for m in files),
             "encrypted": sum(m.encrypted for m in files),
         }
     if options.json:
@@ -196,11 +203,6 @@ def _readable(key: str, value: Any) -> object:
 
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
     return value
-
-
-def _is_shared_object(path: str) -> bool:
-    base = path.rpartition("/")[2]
-    return base.endswith(".so") or ".so." in base
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -230,7 +232,32 @@ def _verify(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-# ---- merge
+# ---- info, diff
+
+
+def _info(options: argparse.Namespace) -> int:
+    from intact import _info
+
+    facts = _info.describe(_open(options.archive))
+    if options.json:
+        print(json.dumps(facts, indent=1))
+    else:
+        _info.show(facts)
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from intact import _info
+
+    differences = _info.compare(_open(options.old), _open(options.new))
+    if options.json:
+        print(json.dumps(differences, indent=1))
+    else:
+        _info.show_differences(differences)
+    return 1 if any(differences.values()) else 0
+
+
+# ---- merge, extract
 
 
 def _merge(options: argparse.Namespace) -> int:
@@ -258,6 +285,17 @@ def _merge(options: argparse.Namespace) -> int:
             f"{options.output}: {names}: {summary.files} files, {summary.shared_objects} shared objects, "
             f"{summary.compiled} modules compiled, {summary.size:,} bytes"
         )
+    return 0
+
+
+def _extract(options: argparse.Namespace) -> int:
+    from intact import _extract
+
+    files = _extract.extract(_open(options.archive), options.directory)
+    if options.json:
+        print(json.dumps({"directory": os.path.abspath(options.directory), "files": files}))
+    else:
+        print(f"{options.directory}: {files} files")
     return 0
 
 

@@ -30,3 +30,10 @@ def intact(*arguments, **options):
     """Runs the command line; what it printed and how it ended."""
     command = [sys.executable, "-m", "intact", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def merged(target, *arguments, **options):
+    """What a merge that has to succeed printed."""
+    done = intact("merge", "-o", target, *arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -22,33 +22,13 @@ PLATFORM = f"cp{sys.version_info[0]}{sys.version_info[1]}-cp{sys.version_info[0]
 EXTENSION = importlib.util.find_spec("_testmultiphase")
 
 
-@pytest.fixture
-def pair(tmp_path):
-    """Two distributions that share a namespace package, one with what stays in its .data directory."""
-    first = {
-        "shared/one/__init__.py": "from importlib.resources import files\nn = 1\nword = files(__name__).joinpath('w.txt').read_text()\n",
-        "shared/one/w.txt": "word",
-        "first-1.0.data/data/share/first.conf": "conf",
-        "first-1.0.data/purelib/first_pure.py": "n = 3\n",
-        "first-1.0.dist-info/entry_points.txt": "[console_scripts]\nfirst = shared.one:main\n",
-    }
-    second = {"shared/two.py": "n = 2\n", "template.py": "{% if %}\n"}
-    return making.wheel(tmp_path, "first", first), making.wheel(tmp_path, "second", second, version="2.0")
-
-
-def merged(target, *arguments, **options):
-    done = making.intact("merge", "-o", target, *arguments, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def left(directory):
     """What is there besides wheels."""
     return sorted(path.name for path in directory.iterdir() if path.suffix != ".whl")
 
 
 def test_what_was_merged_is_imported(pair, tmp_path):
-    report = json.loads(merged(tmp_path / "app.zip", "--json", *pair))
+    report = json.loads(making.merged(tmp_path / "app.zip", "--json", *pair))
     assert report["distributions"] == {"first": "1.0", "second": "2.0"}
     assert report["compiled"] == 3 and report["size"] == (tmp_path / "app.zip").stat().st_size
     code = """
@@ -71,7 +51,7 @@ def test_what_was_merged_is_imported(pair, tmp_path):
 
 def test_record_says_what_is_there(pair, tmp_path):
     """importlib.metadata.files() of each distribution: every file but RECORD with its hash, and no script."""
-    merged(tmp_path / "app.zip", *pair)
+    making.merged(tmp_path / "app.zip", *pair)
     with zipfile.ZipFile(tmp_path / "app.zip") as archive:
         assert archive.testzip() is None
         names = {name for name in archive.namelist() if "__pycache__" not in name}
@@ -87,7 +67,7 @@ def test_record_says_what_is_there(pair, tmp_path):
 
 
 def test_bytecode_is_the_sources_and_unchecked(pair, tmp_path):
-    merged(tmp_path / "app.zip", *pair)
+    making.merged(tmp_path / "app.zip", *pair)
     with zipfile.ZipFile(tmp_path / "app.zip") as archive:
         content = archive.read(importlib.util.cache_from_source("shared/two.py"))
         source = archive.read("shared/two.py")
@@ -97,7 +77,7 @@ def test_bytecode_is_the_sources_and_unchecked(pair, tmp_path):
 
 
 def test_no_bytecode_when_it_is_not_wanted(pair, tmp_path):
-    merged(tmp_path / "app.zip", "--no-bytecode", "--compress", "deflate", *pair)
+    making.merged(tmp_path / "app.zip", "--no-bytecode", "--compress", "deflate", *pair)
     with zipfile.ZipFile(tmp_path / "app.zip") as archive:
         assert not any("__pycache__" in name for name in archive.namelist())
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_DEFLATED}
@@ -109,25 +89,25 @@ def test_shared_objects_are_mapped_from_the_archive(compress, tmp_path):
     extension = Path(EXTENSION.origin)
     files = {f"pkg/{extension.name}": extension.read_bytes(), "pkg/__init__.py": "", "pkg/pad.txt": "x" * 77}
     wheel = making.wheel(tmp_path, "native", files, tag=PLATFORM, purelib=False)
-    merged(tmp_path / "app.zip", "--compress", compress, wheel)
+    making.merged(tmp_path / "app.zip", "--compress", compress, wheel)
     program = "import intact, pkg._testmultiphase; print(intact.stats()['images_grafted'])"
     done = making.intact("run", tmp_path / "app.zip", "-c", program)
     assert done.stdout == "1\n", done.stderr
 
 
 def test_same_inputs_give_the_same_bytes(pair, tmp_path):
-    merged(tmp_path / "a.zip", *pair)
+    making.merged(tmp_path / "a.zip", *pair)
     os.utime(pair[0], (0, 0))
-    merged(tmp_path / "b.zip", *pair[::-1], pair[0])
+    making.merged(tmp_path / "b.zip", *pair[::-1], pair[0])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    merged(tmp_path / "c.zip", *pair, env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
+    making.merged(tmp_path / "c.zip", *pair, env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
     with zipfile.ZipFile(tmp_path / "c.zip") as archive:
         assert {info.date_time for info in archive.infolist()} == {(2023, 11, 14, 22, 13, 20)}
 
 
 def test_files_that_agree_may_be_in_two_wheels(tmp_path):
     wheels = [making.wheel(tmp_path, name, {"ns/__init__.py": "", f"ns/{name}.py": ""}) for name in ("one", "two")]
-    merged(tmp_path / "app.zip", *wheels)
+    making.merged(tmp_path / "app.zip", *wheels)
 
 
 def broken(tmp_path, kind):

@@ -23,9 +23,10 @@ from installer.utils import Scheme, canonicalize_name, construct_record_file
 import intact
 from intact import _tags
 from intact._mounts import Mount
+from intact._names import is_shared_object
 from intact._pack import bytecode
 from intact._pack.errors import PackError
-from intact._pack.writer import ArchiveWriter, is_shared_object
+from intact._pack.writer import ArchiveWriter
 
 _ROOT_SCHEMES = ("purelib", "platlib")
 _NO_SCRIPT = RecordEntry("", None, None)

@@ -13,16 +13,13 @@ import zipfile
 from types import TracebackType
 from typing import Self
 
+from intact._names import is_shared_object
+
 PAGE = 4096
 METHODS = {"none": zipfile.ZIP_STORED, "deflate": zipfile.ZIP_DEFLATED}
 # The extra field that zipalign made customary: an alignment in two bytes, then padding.
 _ALIGNMENT_FIELD = 0xD935
 _LOCAL_HEADER = 30  # bytes before the name
-
-
-def is_shared_object(path: str) -> bool:
-    base = path.rpartition("/")[2]
-    return base.endswith(".so") or ".so." in base
 
 
 class ArchiveWriter:

@@ -1,0 +1,144 @@
+"""What is in an archive, by distribution (intact info), and what two archives differ in (intact diff).
+
+A distribution owns what its RECORD names (PEP 376), and the bytecode of the sources among it.
+"""
+
+from __future__ import annotations
+
+import csv
+import email.parser
+import os
+import re
+from configparser import ConfigParser
+
+from intact._mounts import Mount
+from intact._names import is_shared_object
+
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from typing import Any
+
+_PAGE = 4096
+
+
+def describe(mount: Mount) -> dict[str, Any]:
+    """Facts for people and scripts; sizes are bytes, unpacked."""
+    sizes, owned = {path: size for path, size, _ in _files(mount)}, set()
+    distributions = []
+    for directory in sorted(name for name in mount._list("") if name.endswith(".dist-info")):
+        paths = {path for path in _recorded(mount, directory) if path in sizes}
+        paths |= {path for path in sizes if (source := _source_of(path)) and source[0] in paths}
+        owned |= paths
+        metadata = email.parser.HeaderParser().parsestr(_text(mount, f"{directory}/METADATA"))
+        wheel = email.parser.HeaderParser().parsestr(_text(mount, f"{directory}/WHEEL"))
+        distributions.append(
+            {
+                "name": metadata.get("Name", directory.removesuffix(".dist-info")),
+                "version": metadata.get("Version", ""),
+                "files": len(paths),
+                "size": sum(sizes[path] for path in paths),
+                "shared_objects": sum(map(is_shared_object, paths)),
+                "tags": wheel.get_all("Tag", []),
+                "entry_points": _entry_points(_text(mount, f"{directory}/entry_points.txt")),
+            }
+        )
+    rest = set(sizes) - owned
+    return {
+        "archive": mount.root,
+        "format": mount.format,
+        "files": len(sizes),
+        "size": sum(sizes.values()),
+        "distributions": distributions,
+        "other": {"files": len(rest), "size": sum(sizes[path] for path in rest)},
+        "shared_objects": _shared_objects(mount),
+        "bytecode": sorted({source[1] for path in sizes if (source := _source_of(path))}),
+    }
+
+
+def show(facts: dict[str, Any]) -> None:
+    """Print what describe found."""
+    print(f"{facts['archive']}: {facts['format']}, {facts['files']} files, {facts['size']:,} bytes unpacked")
+    for each in facts["distributions"]:
+        print(f"{each['size']:>14,}  {each['name']} {each['version']}  {each['files']} files", end="")
+        print(f", {each['shared_objects']} shared objects" if each["shared_objects"] else "")
+        for name, target in each["entry_points"].get("console_scripts", {}).items():
+            print(f"{'':16}{name} = {target}")
+    if facts["other"]["files"]:
+        print(f"{facts['other']['size']:>14,}  of no distribution  {facts['other']['files']} files")
+    objects = facts["shared_objects"]
+    print(f"shared objects: {objects['mapped']} mapped from the archive, {objects['copied']} copied into memory")
+    print(f"bytecode: {', '.join(facts['bytecode']) or 'none'}")
+
+
+def compare(old: Mount, new: Mount) -> dict[str, Any]:
+    """What differs: distributions as name to [old version, new version], and files."""
+    files = [{path: (size, crc) for path, size, crc in _files(mount)} for mount in (old, new)]
+    versions = [{each["name"]: each["version"] for each in describe(mount)["distributions"]} for mount in (old, new)]
+    return {
+        "distributions": {
+            name: [before, after]
+            for name in sorted({*versions[0], *versions[1]})
+            if (before := versions[0].get(name)) != (after := versions[1].get(name))
+        },
+        "added": sorted(files[1].keys() - files[0].keys()),
+        "removed": sorted(files[0].keys() - files[1].keys()),
+        "changed": sorted(path for path in files[0].keys() & files[1].keys() if files[0][path] != files[1][path]),
+    }
+
+
+def show_differences(differences: dict[str, Any]) -> None:
+    """Print what compare found, a line for each."""
+    for name, (before, after) in differences["distributions"].items():
+        print(f"{name}: {before or 'not there'} -> {after or 'not there'}")
+    for mark, kind in (("+", "added"), ("-", "removed"), ("!", "changed")):
+        for path in differences[kind]:
+            print(f"{mark} {path}")
+
+
+def _files(mount: Mount) -> list[tuple[str, int, int]]:
+    """(path, size, CRC-32) of each."""
+    return [(row[0], row[2], row[5]) for row in mount._members() if not row[1]]
+
+
+def _text(mount: Mount, path: str) -> str:
+    return mount.read(path).decode("utf-8", "replace") if path in mount else ""
+
+
+def _recorded(mount: Mount, directory: str) -> list[str]:
+    rows = csv.reader(_text(mount, f"{directory}/RECORD").splitlines())
+    # What is in .data/purelib and platlib appears at the root.
+    moved = re.compile(re.escape(directory.removesuffix(".dist-info")) + r"\.data/(purelib|platlib)/")
+    return [moved.sub("", row[0], count=1) for row in rows if row]
+
+
+def _source_of(path: str) -> tuple[str, str] | None:
+    """The source that bytecode is of, and the interpreter it is for (PEP 3147); None for what is no bytecode."""
+    directory, _, name = path.rpartition("/")
+    parent, _, last = directory.rpartition("/")
+    parts = name.split(".")
+    if last != "__pycache__" or len(parts) < 3 or parts[-1] != "pyc":
+        return None
+    return f"{parent}/{parts[0]}.py".lstrip("/"), parts[1]
+
+
+def _entry_points(text: str) -> dict[str, dict[str, str]]:
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return {group: dict(parser[group]) for group in parser.sections()}
+
+
+def _shared_objects(mount: Mount) -> dict[str, int]:
+    """How many are mapped from the archive: those of a file that are stored and begin on a page (APPNOTE.TXT 4.3.7)."""
+    rows = [row for row in mount._members() if not row[1] and is_shared_object(row[0])]
+    mapped = 0
+    if mount.format == "zip" and os.path.isfile(mount.root):
+        with open(mount.root, "rb") as file:
+            for row in rows:
+                file.seek(row[7])
+                header = file.read(30)
+                start = row[7] + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+                mapped += row[4] == 0 and start % _PAGE == 0
+    elif mount.format == "directory":
+        mapped = len(rows)  # the files themselves
+    return {"mapped": mapped, "copied": len(rows) - mapped}
