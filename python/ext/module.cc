@@ -222,4 +222,4 @@ ModuleState& object_state(PyTypeObject* type) { return module_state(PyType_GetMo
 
 }  // namespace intact
 
-extern "C" PyMODINIT_FUNC PyInit__engine() { return PyModuleDef_Init(&intact::kModule); }
+PyMODINIT_FUNC PyInit__engine() { return PyModuleDef_Init(&intact::kModule); }
