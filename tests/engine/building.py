@@ -85,6 +85,10 @@ def file_finder(directory):
     return importlib.machinery.FileFinder(str(directory), *bootstrap._get_supported_file_loaders())
 
 
+# A sanitizer's runtime, which goes with every process that is started: it needs terabytes of addresses and is no debugger's.
+SANITIZED = "san.so" in os.environ.get("LD_PRELOAD", "")
+
+
 def python(*arguments, cwd=None, stdin="", env=None, flags=(), preexec_fn=None):
     """Runs the interpreter of the tests; what it printed and how it ended."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "INTACT"))}

@@ -292,6 +292,7 @@ def test_memory_of_small_objects_comes_and_goes_during_an_import(mount):
         mounted.unmount()
 
 
+@pytest.mark.skipif(building.SANITIZED, reason="a sanitizer takes all addresses there are")
 def test_import_where_address_space_is_limited(tmp_path):
     building.write_zip(tmp_path / "app.zip", {"app.py": "objects = [str(i) for i in range(300_000)]\n"})
     code = """

@@ -241,6 +241,7 @@ def test_rejected_objects_are_image_errors_and_never_loaded():
     assert building.output_of("-c", program, str(REJECTED), SUFFIX) == f"all {len(list(REJECTED.iterdir()))}\n"
 
 
+@pytest.mark.skipif(building.SANITIZED, reason="the debugger would run with the sanitizer too")
 @pytest.mark.skipif(not shutil.which("gdb"), reason="gdb is not installed; make test-all installs it")
 def test_debugger_knows_an_image_by_its_member(tmp_path):
     archive = building.write_zip(tmp_path / "app.zip", TREE)
