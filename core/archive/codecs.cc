@@ -8,7 +8,6 @@
 #include <limits>
 
 #include "core/archive/bzip2.h"
-#include "core/base/bytes.h"
 #include "core/base/reader.h"
 
 namespace intact {

@@ -3,6 +3,7 @@
 #include "core/archive/zip_directory.h"
 
 #include <cstring>
+#include <utility>
 
 #include "core/archive/zip_names.h"
 #include "core/base/path.h"
@@ -87,17 +88,18 @@ ZipDirectory::Naming ZipDirectory::name_member(const CentralHeader& header, std:
                                                std::span<const std::byte> extra) {
   const bool utf8 = (header.flags & kFlagUtf8) != 0;
   if (is_plain_path(raw_name) && (extra.empty() || utf8)) return Naming::kAsItStands;
-  const auto reachable = [](std::string_view name, Naming naming) {
-    return member_path(name) ? naming : Naming::kUnreachable;
-  };
-  if (utf8)
-    return is_ascii(raw_name) || is_utf8(raw_name) ? reachable(raw_name, Naming::kAsItStands) : Naming::kUnreachable;
-  const auto better = extra.empty() ? std::nullopt : unicode_path(extra, raw_name);
-  if (!better && is_ascii(raw_name)) return reachable(raw_name, Naming::kAsItStands);
-  names_.push_back(better ? std::string(*better) : cp437_to_utf8(raw_name));
-  return reachable(names_.back(), Naming::kConverted);
+  const auto better = utf8 || extra.empty() ? std::nullopt : unicode_path(extra, raw_name);
+  if (!better && (utf8 || is_ascii(raw_name))) {
+    const bool reachable = (is_ascii(raw_name) || is_utf8(raw_name)) && member_path(raw_name);
+    return reachable ? Naming::kAsItStands : Naming::kUnreachable;
+  }
+  std::string converted = better ? std::string(*better) : cp437_to_utf8(raw_name);
+  if (!member_path(converted)) return Naming::kUnreachable;
+  names_.push_back(std::move(converted));
+  return Naming::kConverted;
 }
 
+// Asked for every member when an archive is indexed, hence without a Reader: read() has checked the record.
 std::string_view ZipDirectory::name_of(const Record& record) const {
   if (record.converted != kAsItStands) return names_[record.converted];
   std::uint16_t size;

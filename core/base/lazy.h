@@ -1,7 +1,8 @@
 // Lazy: a value that is made when it is first asked for, and never changes afterwards.
 //
-// Threads: get() from any thread, without a lock and so also in a child forked meanwhile. Threads that ask at once may
-// each make the value; all are given the one that was published first, the others are thrown away.
+// Threads: get() from any thread, without a lock of ours and so also in a child forked meanwhile; making allocates.
+// Threads that ask at once may each make the value; all are given the one that was published first, the others are
+// thrown away.
 
 #pragma once
 

@@ -1,6 +1,6 @@
 // PrivateCopy: a shared object's bytes, copied into something that dlopen can open.
 //
-// While it is written it is mapped memory: a memfd's, or a file's. Then it is sealed and has a path, /proc/PID/fd/N,
+// Until it is finished it is writable and mapped: a memfd, or a file. Then it is sealed and has a path, /proc/PID/fd/N,
 // that no other object had: the dynamic linker knows objects by the path it was asked for, and would take a second
 // memfd that gets a closed one's number for the first. Once dlopen has mapped it, the descriptor can go.
 //

@@ -67,7 +67,7 @@ ReadAhead& ReadAhead::instance() {
 
 void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
   const Index& index = mount->index();
-  if (index.shared_objects().empty() || !several_processors()) return;
+  if (!several_processors()) return;
   const std::lock_guard lock(mutex_);
   if (bundled_of_.insert(mount->id()).second) {
     for (const auto& [name, node] : index.children(0)) {
@@ -101,22 +101,26 @@ std::optional<Ahead> ReadAhead::take(const Place& place, Scratch& scratch) {
   if (found == items_.end()) return std::nullopt;
   if (found->state == State::kWorking) {
     found->claimed = true;
+    const std::uint64_t drops = drops_;
     while (found->state != State::kDone) {
-      if (const auto item = waiting(found->size / 4); item != items_.end())
-        prepare(lock, *item, scratch);
-      else
+      const auto item = waiting(found->size / 4);
+      if (item == items_.end()) {
         done_.wait(lock);
+        continue;
+      }
+      prepare(lock, *item, scratch);
+      if (drops_ != drops && !item->claimed) forget(item);  // dropped while it was in hand
     }
   }
   std::optional<Ahead> result;
   if (found->good) result = std::move(found->result);
-  ahead_ -= found->size;
-  items_.erase(found);
+  forget(found);
   return result;
 }
 
 void ReadAhead::drop() {
   std::unique_lock lock(mutex_);
+  ++drops_;
   forget_waiting();
   if (std::exchange(joinable_, false)) {
     const pthread_t thread = thread_;
@@ -127,13 +131,19 @@ void ReadAhead::drop() {
   }
 }
 
-// What nobody waits for, unless the thread has it in hand.
+// What nobody waits for, unless somebody has it in hand.
 void ReadAhead::forget_waiting() {
   for (auto item = items_.begin(); item != items_.end();) {
     const bool kept = item->state == State::kWorking || item->claimed;
-    if (!kept) ahead_ -= item->size;
-    item = kept ? std::next(item) : items_.erase(item);
+    const auto next = std::next(item);
+    if (!kept) forget(item);
+    item = next;
   }
+}
+
+void ReadAhead::forget(std::list<Item>::iterator item) {
+  ahead_ -= item->size;
+  items_.erase(item);
 }
 
 // Without a thread all stays waiting, and whoever takes it gets nothing.

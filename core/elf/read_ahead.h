@@ -6,8 +6,8 @@
 // which the outermost import calls when it ends; the thread ends there too. Where there is but one processor nothing is
 // done ahead.
 //
-// Threads: every function may be called from any thread; none waits for more than one object. A child that is
-// forked meanwhile starts with nothing ahead.
+// Threads: every function may be called from any thread; none waits for more than one object, and who waits does
+// smaller ones meanwhile. A child that is forked meanwhile starts with nothing ahead.
 
 #pragma once
 
@@ -60,16 +60,18 @@ class ReadAhead {
   ReadAhead() = default;
   void expect_children(const MountPtr& mount, std::uint32_t directory);
   void forget_waiting();
+  void forget(std::list<Item>::iterator item);
   void start();
   void work();
   std::list<Item>::iterator waiting(std::uint64_t most);
   void prepare(std::unique_lock<std::mutex>& lock, Item& item, Scratch& scratch);
 
-  std::mutex mutex_;  // guards all of it; of an item in work, the result is the thread's
+  std::mutex mutex_;  // guards all of it; of an item in work, the result is whose it is in hand
   std::condition_variable done_;
   std::list<Item> items_;
   std::uint64_t ahead_ = 0;             // bytes of items_
   std::set<std::uint64_t> bundled_of_;  // mounts whose bundled libraries were expected
+  std::uint64_t drops_ = 0;             // how often drop was called
   bool running_ = false;                // the thread takes items
   bool joinable_ = false;               // thread_ is one to be joined
   pthread_t thread_ = {};

@@ -78,7 +78,7 @@ class Index {
   // Paths as in Node::path; node 0 is the root and its path is empty.
   std::optional<std::uint32_t> find(std::string_view path) const;
 
-  // What is in a directory, given by its number, each name once: directories, then files in the archive's order.
+  // What is in a directory, given by its number, each name once: directories, then files.
   std::span<const Child> children(std::uint32_t directory) const { return table(directory).children; }
 
   // The module at `stem` ("pkg/inner"); a directory without __init__ is a namespace portion.

@@ -17,6 +17,7 @@ constexpr std::size_t kArena = std::size_t{1} << 20;  // of obmalloc; it also as
 constexpr std::size_t kArenas = 128;                  // address space for so many; what is used of it becomes memory
 constexpr std::size_t kReserve = kArenas * kArena;
 
+// These two are written by install(), once.
 PyObjectArenaAllocator before;
 std::byte* reserve;                     // without access but for the huge pages that were taken
 std::atomic<std::size_t> used{0};       // bytes of the reserve
@@ -24,19 +25,13 @@ std::atomic<std::byte*> half{nullptr};  // the second half of the newest huge pa
 std::atomic<bool> taken[kArenas] = {};  // whether that part of the reserve is an arena
 std::atomic<int> imports{0};
 
-std::byte* take_half() { return half.exchange(nullptr, std::memory_order_acq_rel); }
-
-void give_back(std::byte* memory) {
-  if (memory) ::munmap(memory, kArena);
-}
-
 std::byte* take_arena() {
-  if (std::byte* const second = take_half()) return second;
+  if (std::byte* const second = half.exchange(nullptr, std::memory_order_acq_rel)) return second;
   if (used.load(std::memory_order_relaxed) >= kReserve) return nullptr;
   const std::size_t offset = used.fetch_add(kHugePage, std::memory_order_relaxed);
   if (offset >= kReserve || ::mprotect(reserve + offset, kHugePage, PROT_READ | PROT_WRITE) != 0) return nullptr;
-  give_back(
-      half.exchange(reserve + offset + kArena, std::memory_order_acq_rel));  // of a thread that took one meanwhile
+  // Where another thread has taken a page meanwhile, the half of one of them is lost.
+  half.store(reserve + offset + kArena, std::memory_order_release);
   return reserve + offset;
 }
 
@@ -89,8 +84,6 @@ HugeArenas::HugeArenas() {
   imports.fetch_add(1, std::memory_order_relaxed);
 }
 
-HugeArenas::~HugeArenas() {
-  if (imports.fetch_sub(1, std::memory_order_relaxed) == 1) give_back(take_half());
-}
+HugeArenas::~HugeArenas() { imports.fetch_sub(1, std::memory_order_relaxed); }
 
 }  // namespace intact

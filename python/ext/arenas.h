@@ -4,13 +4,14 @@
 // the faults are some 5 % of the time of a large import. Arenas that are asked for during an import are taken from
 // memory for which the kernel is asked for huge pages, where it is set to give them to those who ask (madvise(2); a
 // process for which prctl(PR_SET_THP_DISABLE) was called gets none). A fault then brings 2 MiB, at a fifth of the cost.
-// The half of a huge page that an import has not used is given back when it ends.
+// The half of a huge page that an import has not used waits for the next one.
 //
-// At all other times, and when the reserve is used up or cannot be had, arenas come from the allocator that was there
-// before (PyObject_SetArenaAllocator, whose struct is written once and holds no context of ours, so that a reader in
-// another interpreter sees the one allocator or the other).
+// At other times, and when the reserve is used up or cannot be had, arenas come from the allocator that was there
+// before (PyObject_SetArenaAllocator). A child that was forked while another thread imported goes on as if that import
+// lasted.
 //
-// Threads: any, also of interpreters with a GIL of their own.
+// Threads: any. Ours is installed under the GIL of whoever imports first; an interpreter with a GIL of its own that
+// asks for an arena at that very moment is given the old allocator's or ours.
 
 #pragma once
 

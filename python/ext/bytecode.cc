@@ -88,6 +88,7 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
 }
 
 constexpr std::size_t kScratchKept = std::size_t{128} << 10;  // bytes, from one import to the next
+constexpr std::size_t kDirectMost = std::size_t{16} << 20;    // bytes that are unpacked right into a bytes object
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
 
 // A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the
@@ -170,8 +171,8 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
   const Archive& archive = place.mount->archive();
   const std::uint32_t member = place.get().member;
   const std::uint64_t size = archive.member(member).size;
-  if (size > static_cast<std::uint64_t>(PY_SSIZE_T_MAX)) return PyRef::steal(PyErr_NoMemory());
-  if (archive.real_path(member)) {  // which may have another size now
+  // A file on disk may have another size now; and a size that may be a lie is looked at before memory is taken.
+  if (archive.real_path(member) || size > kDirectMost) {
     const auto bytes = archive.read(member);
     if (!bytes) return PyRef::steal(raise(state, bytes.error()));
     return PyRef::steal(PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size())));

@@ -19,7 +19,8 @@ namespace intact {
 namespace {
 
 struct EntryFinder {
-  PyObject_HEAD PyObject* path;
+  PyObject_HEAD
+  PyObject* path;
 };
 
 std::string_view last_component(std::string_view dotted) { return dotted.substr(dotted.rfind('.') + 1); }

@@ -6,7 +6,8 @@ namespace intact {
 namespace {
 
 struct FoundObject {
-  PyObject_HEAD Found found;
+  PyObject_HEAD
+  Found found;
 };
 
 void dealloc(PyObject* self) {

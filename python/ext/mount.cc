@@ -14,8 +14,11 @@
 namespace intact {
 namespace {
 
+constexpr std::string_view kElfMagic = "\177ELF";
+
 struct MountObject {
-  PyObject_HEAD MountPtr mount;  // null once unmounted
+  PyObject_HEAD
+  MountPtr mount;  // null once unmounted
   MountOptions options;
   bool attached;
 };
@@ -159,12 +162,12 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
   bool shared_object = false;
   Error failure;
   bool failed = false;
-  Py_BEGIN_ALLOW_THREADS const auto bytes = archive.read(member);
+  Py_BEGIN_ALLOW_THREADS
+  const auto bytes = archive.read(member);
   if (!bytes) {
     failure = bytes.error();
     failed = true;
-  } else if (bytes->text().starts_with("\x7f"
-                                       "ELF") &&
+  } else if (bytes->text().starts_with(kElfMagic) &&
              mount->index().node(node).name().find(".so") != std::string_view::npos) {
     shared_object = true;
     if (const auto elf = parse_elf(bytes->span()); !elf) {
@@ -174,7 +177,8 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
       failed = true;
     }
   }
-  Py_END_ALLOW_THREADS return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
+  Py_END_ALLOW_THREADS
+  return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
 }
 
 PyObject* mount_members(PyObject* self, PyObject*) {

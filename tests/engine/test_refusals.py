@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import struct
 
 import building
 import intact
@@ -134,3 +135,19 @@ def test_encrypted_member_is_listed_and_refused_by_name():
     with pytest.raises(intact.MemberError, match="encrypted") as caught:
         mounted.read("secret.txt")
     assert caught.value.member == "secret.txt"
+
+
+@pytest.mark.parametrize("stated", [2**33, 2**37, 2**62, 2**63 + 5, 2**64 - 1])
+def test_module_that_lies_about_its_size_is_a_member_error(stated, tmp_path):
+    """In the zip64 field, where it can be any number: it is looked at before memory is taken for it."""
+    data = bytearray(building.zip_bytes({"lying.py": "n = 1"}))
+    entry = data.index(b"PK\1\2")
+    end = data.index(b"PK\5\6")
+    field = struct.pack("<HHQ", 1, 8, stated)
+    struct.pack_into("<I", data, entry + 24, 0xFFFFFFFF)
+    struct.pack_into("<H", data, entry + 30, len(field))
+    data[end:end] = field
+    struct.pack_into("<I", data, end + len(field) + 12, end + len(field) - entry)
+    intact.mount(bytes(data), name="lying")
+    with pytest.raises(intact.MemberError, match="lying.py"):
+        importlib.import_module("lying")
