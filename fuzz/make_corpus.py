@@ -26,12 +26,14 @@ def zstd_frame(data):
     return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
 
 
-def with_zipfile(method, *, comment=b"", names=("pkg/module.py",)):
+def with_zipfile(method, *, comment=b"", names=("pkg/module.py",), payload=None):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.comment = comment
         for name in names:
             archive.writestr(zipfile.ZipInfo(name), CONTENT, method)
+        if payload:
+            archive.writestr(zipfile.ZipInfo("intact-payload.zip"), *payload)
     return buffer.getvalue()
 
 
@@ -56,6 +58,12 @@ def with_zip64_end(archive):
     record = END64 + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, size, offset)
     locator = LOCATOR64 + struct.pack("<IQI", 0, len(archive) - 22, 1)
     return archive[:-22] + record + locator + end(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+
+
+def app(payload, method=STORED):
+    """What `intact pack` writes (docs/formats/app.md), around any payload."""
+    outer = with_zipfile(STORED, names=("__main__.py",), payload=(payload, method))
+    return b"#!/usr/bin/env python3\n" + outer
 
 
 def patched(archive, signature, field, layout, value):
@@ -88,6 +96,7 @@ def zip_seeds():
     for field in (C_SIZE, C_PACKED, C_OFFSET):
         zip64_member = patched(zip64_member, CENTRAL, field, "<I", 0xFFFFFFFF)
     yield "zip64-member", zip64_member
+    yield "app", app(with_zipfile(DEFLATE))
 
 
 def rejected_ends():
@@ -112,6 +121,13 @@ def rejected_ends():
     yield "zip64-count-huge", patched(patched(zip64, END64, 24, "<Q", 1 << 62), END64, 32, "<Q", 1 << 62)
     yield "zip64-directory-huge", patched(zip64, END64, 40, "<Q", (1 << 64) - 1)
     yield "zip64-offset-huge", patched(zip64, END64, 48, "<Q", (1 << 64) - 1)
+
+
+def rejected_apps():
+    inner = with_zipfile(DEFLATE)
+    yield "app-payload-compressed", app(inner, DEFLATE)
+    yield "app-payload-cut", app(inner[:-1])
+    yield "app-payload-no-zip", app(CONTENT)
 
 
 def rejected_records():
@@ -158,5 +174,5 @@ def write(folder, files):
 
 if __name__ == "__main__":
     write(ROOT / "fuzz/corpus/zip", zip_seeds())
-    for files in rejected_ends, rejected_records, rejected_members:
+    for files in rejected_apps, rejected_ends, rejected_records, rejected_members:
         write(ROOT / "tests/rejected/zip", files())

@@ -67,7 +67,7 @@ class Archive {
   virtual ~Archive() = default;
 
   const std::string& name() const { return name_; }
-  virtual const char* format() const = 0;  // "zip", "directory"
+  virtual const char* format() const = 0;  // "zip", "app", "directory"
 
   // Members are numbered from 0 in the archive's order.
   virtual std::size_t size() const = 0;

@@ -31,6 +31,11 @@ class Input {
   const Bytes& memory() const { return memory_; }
   // Gives the file back, to ask another format.
   UniqueFd release() { return std::move(file_); }
+  // Leaves out what lies from `end` on, which is no more than size().
+  void cut(std::uint64_t end) {
+    size_ = end;
+    if (in_memory()) memory_ = memory_.part(0, static_cast<std::size_t>(end));
+  }
 
   // Fills `target`, and with read2 `head` before it, from `offset` on. kArchive if the bytes end before.
   Result<void> read(std::uint64_t offset, std::span<std::byte> target) const { return read2(offset, {}, target); }

@@ -6,6 +6,10 @@
 // directory's order, so where the next one starts tells how long this one's header is. A wrong guess costs a
 // second read. All sizes come from the directory; data descriptors and the sizes in local headers are not used.
 //
+// An app (docs/formats/app.md) is a zip of a few members the last of which is the zip that matters. It is opened as that
+// inner zip, whose end is the member's: what stands before it is then what stands before any zip, and all offsets, extents
+// among them, are the file's own.
+//
 // docs/formats/zip.md says what is read and what is refused.
 
 #include <sys/stat.h>
@@ -34,14 +38,24 @@ std::string hex(std::uint32_t number) {
   return text;
 }
 
+constexpr std::string_view kPayload = "intact-payload.zip";
+
 bool stored(const Entry& entry) { return entry.method == static_cast<std::uint16_t>(Method::kStored); }
 
 class ZipArchive final : public Archive {
  public:
-  ZipArchive(std::string name, Input input, ZipDirectory directory, const Limits& limits)
-      : Archive(std::move(name)), input_(std::move(input)), directory_(std::move(directory)), limits_(limits) {}
+  ZipArchive(const char* format, std::string name, Input input, ZipDirectory directory, const Limits& limits)
+      : Archive(std::move(name)),
+        format_(format),
+        input_(std::move(input)),
+        directory_(std::move(directory)),
+        limits_(limits) {}
 
-  const char* format() const override { return "zip"; }
+  // Where an app's inner zip ends; nothing for any other zip.
+  Result<std::optional<std::uint64_t>> payload_end() const;
+  Input into_input() && { return std::move(input_); }
+
+  const char* format() const override { return format_; }
   std::size_t size() const override { return directory_.size(); }
   Member member(std::size_t index) const override { return directory_.entry(index); }
   MemberName member_name(std::size_t index) const override { return directory_.member_name(index); }
@@ -56,6 +70,7 @@ class ZipArchive final : public Archive {
  private:
   // The steps of reading.
   Result<void> admit(const Entry& entry) const;
+  Result<void> check_bounds(const Entry& entry) const;
   Result<void> fill(const Entry& entry, std::span<std::byte> target) const;
   std::uint64_t guess_header_size(const Entry& entry) const;
   Result<std::uint64_t> check_header(const Entry& entry, std::span<const std::byte> head) const;
@@ -73,6 +88,7 @@ class ZipArchive final : public Archive {
     return member_error(entry.index, "no memory for " + std::to_string(size) + " bytes");
   }
 
+  const char* format_;
   Input input_;
   ZipDirectory directory_;
   Limits limits_;
@@ -113,6 +129,16 @@ Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
   return std::optional(Extent{input_.fd(), offset, entry.size});
 }
 
+Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
+  if (size() == 0 || directory_.member_name(size() - 1).path != kPayload) return std::optional<std::uint64_t>();
+  const Entry entry = directory_.entry(size() - 1);
+  if (!stored(entry)) return failure(entry, "the payload of an app is stored, this one is compressed");
+  INTACT_TRY(check_bounds(entry));
+  WorkspacePool::Lease workspace(workspaces_);
+  INTACT_ASSIGN(const std::uint64_t data, find_data(entry, *workspace));
+  return std::optional(data + entry.packed_size);
+}
+
 Result<void> ZipArchive::check(std::size_t index) const {
   const Entry entry = directory_.entry(index);
   if (!stored(entry) || input_.in_memory()) {
@@ -145,13 +171,18 @@ Result<void> ZipArchive::admit(const Entry& entry) const {
                               " bytes, over the limit of " + std::to_string(limits_.member_size));
   }
   if (entry.size > SIZE_MAX || entry.packed_size > SIZE_MAX) return failure(entry, "larger than this machine's memory");
+  INTACT_TRY(check_bounds(entry));
+  if (!plausible_size(static_cast<Method>(entry.method), entry.packed_size, entry.size)) {
+    return failure(entry, std::to_string(entry.packed_size) + " bytes cannot unpack to " + std::to_string(entry.size));
+  }
+  return {};
+}
+
+Result<void> ZipArchive::check_bounds(const Entry& entry) const {
   const std::uint64_t header = sizeof(LocalHeader) + entry.raw_name.size();
   if (entry.offset > directory_.start() || header > directory_.start() - entry.offset ||
       entry.packed_size > directory_.start() - entry.offset - header) {
     return failure(entry, "said to reach into the central directory");
-  }
-  if (!plausible_size(static_cast<Method>(entry.method), entry.packed_size, entry.size)) {
-    return failure(entry, std::to_string(entry.packed_size) + " bytes cannot unpack to " + std::to_string(entry.size));
   }
   return {};
 }
@@ -261,6 +292,12 @@ Result<std::optional<Input>> make_input(Source& source) {
   return std::optional<Input>(std::in_place, std::move(fd), static_cast<std::uint64_t>(status.st_size));
 }
 
+Result<std::unique_ptr<ZipArchive>> open_at(const DirectoryPlace& place, const char* format, const std::string& name,
+                                            Input input, const Limits& limits) {
+  INTACT_ASSIGN(auto directory, ZipDirectory::read(input, place, limits));
+  return std::make_unique<ZipArchive>(format, name, std::move(input), std::move(directory), limits);
+}
+
 Result<std::unique_ptr<Archive>> open_zip(Source& source, const Limits& limits) {
   INTACT_ASSIGN(auto input, make_input(source));
   if (!input) return std::unique_ptr<Archive>();
@@ -269,9 +306,16 @@ Result<std::unique_ptr<Archive>> open_zip(Source& source, const Limits& limits) 
     if (!input->in_memory()) source.bytes = input->release();
     return std::unique_ptr<Archive>();
   }
-  INTACT_ASSIGN(auto directory, ZipDirectory::read(*input, *place, limits));
-  return std::unique_ptr<Archive>(
-      std::make_unique<ZipArchive>(source.name, *std::move(input), std::move(directory), limits));
+  INTACT_ASSIGN(auto archive, open_at(*place, "zip", source.name, *std::move(input), limits));
+  INTACT_ASSIGN(const auto end, archive->payload_end());
+  if (end) {
+    Input inner = std::move(*archive).into_input();
+    inner.cut(*end);
+    INTACT_ASSIGN(const auto inner_place, find_directory(inner));
+    if (!inner_place) return Error{ErrorCode::kArchive, "an app whose payload is no zip", {}, {}, *end};
+    INTACT_ASSIGN(archive, open_at(*inner_place, "app", source.name, std::move(inner), limits));
+  }
+  return std::unique_ptr<Archive>(std::move(archive));
 }
 
 }  // namespace

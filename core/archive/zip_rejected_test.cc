@@ -32,6 +32,9 @@ constexpr auto kArchive = ErrorCode::kArchive;
 constexpr auto kMember = ErrorCode::kMember;
 
 constexpr Rejection kRejections[] = {
+    {"app-payload-compressed", kMember, "the payload of an app is stored"},
+    {"app-payload-cut", kArchive, "an app whose payload is no zip"},
+    {"app-payload-no-zip", kArchive, "an app whose payload is no zip"},
     {"bzip2-broken", kMember, "broken bzip2 data"},
     {"bzip2-ends-before-its-size", kMember, "ends before the stated size"},
     {"bzip2-goes-on-past-its-size", kMember, "goes on past the stated size"},
@@ -181,9 +184,7 @@ class ZipDamage : public testing::TestWithParam<Where> {
     add({.name = "lzma", .method = Method::kLzma, .zip64 = true});
     add({.name = "zstd",
          .method = Method::kZstd,
-         .central_extra = extra_field(kExtraTimestamp,
-                                      "\x01"
-                                      "1234")});
+         .central_extra = extra_field(kExtraTimestamp, "\0011234")});
     archive_ = builder.build({.comment = "comment", .zip64 = true});
   }
 

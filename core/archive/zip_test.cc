@@ -322,6 +322,30 @@ TEST(ZipExtent, TellsWhereAStoredMemberLiesInTheFile) {
   EXPECT_FALSE((*in_memory)->extent(0)->has_value());
 }
 
+TEST_P(ZipTest, AnAppIsOpenedAsTheZipInside) {
+  const std::string inner = ZipBuilder().add("pkg/a.txt", "content").add("b", varied(500), Method::kDeflate).build();
+  const std::string app = ZipBuilder()
+                              .add("__main__.py", "pass")
+                              .add(Entry{.name = "intact-payload.zip", .data = inner, .local_extra = extra_field(1, "pad")})
+                              .build({.prefix = "#!/usr/bin/env python3\n"});
+  const auto opened = open_content(app, GetParam());
+  ASSERT_TRUE(opened);
+  EXPECT_STREQ((*opened)->format(), "app");
+  EXPECT_THAT(paths(**opened), ElementsAre("pkg/a.txt", "b"));
+  EXPECT_EQ((*opened)->read(0)->text(), "content");
+  EXPECT_EQ((*opened)->read(1)->text(), varied(500));
+  const auto extent = (*opened)->extent(0);
+  ASSERT_TRUE(extent);
+  EXPECT_EQ(*extent ? (*extent)->offset : app.find("content"), app.find("content"));
+}
+
+TEST_P(ZipTest, APayloadThatIsNotTheLastMemberMakesNoApp) {
+  const std::string inner = ZipBuilder().add("a", "content").build();
+  const auto opened = open_content(ZipBuilder().add("intact-payload.zip", inner).add("b", "").build(), GetParam());
+  ASSERT_TRUE(opened);
+  EXPECT_THAT(paths(**opened), ElementsAre("intact-payload.zip", "b"));
+}
+
 class ZipOnDisk : public testing::Test {
  protected:
   ZipOnDisk() {
