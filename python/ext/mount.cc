@@ -70,6 +70,22 @@ int count_of(PyObject* number, void* count) {
   return 1;
 }
 
+// "cpython-311-x86_64-linux-gnu", from the suffix of this interpreter's own extension modules (PEP 3149).
+std::string abi_tag(const ImportRules& rules) {
+  const std::string& suffix = rules.extension_suffixes.front();
+  return suffix.substr(1, suffix.rfind('.') - 1);
+}
+
+// Another object for the same mount: of the façade's type, for one that was made before the façade could be imported.
+PyObject* share_mount(PyTypeObject* type, const MountObject& other) {
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self == nullptr) return nullptr;
+  new (&cast(self)->options) MountOptions(other.options);
+  new (&cast(self)->mount) MountPtr(other.mount);
+  cast(self)->attached = other.attached;
+  return self;
+}
+
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static const char* const kNames[] = {"source", "root",    "name",        "prefixes",        "first",
                                        "files",  "extract", "max_members", "max_member_size", "max_directory_size",
@@ -84,6 +100,8 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
+  if (PyObject_TypeCheck(source, reinterpret_cast<PyTypeObject*>(state.mount_type.get())))
+    return share_mount(type, *cast(source));
   state.graveyard->empty();
   MountOptions options{.root = path_text(root),
                        .name = path_text(name),
@@ -94,8 +112,11 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
   auto archive = open_source(state, source, options.name, limits);
   if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
+  const std::string_view format = (*archive)->format();
   // What the file system itself answers needs no redirect.
-  if (std::string_view((*archive)->format()) == "directory") options.files = false;
+  if (format == "directory") options.files = false;
+  // What an app has for this interpreter alone (docs/formats/app.md) lies in a directory named after its ABI.
+  if (format == "app") options.prefixes.push_back(".intact/" + abi_tag(state.rules));
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
   new (&cast(self)->options) MountOptions(options);
@@ -284,7 +305,7 @@ PyGetSetDef kProperties[] = {
     {"files", get_files, nullptr, "Whether file functions are answered below the root.", nullptr},
     {"mounted", get_mounted, nullptr, "False before mount() has finished and after unmount().", nullptr},
     {"_unreachable", get_unreachable, nullptr, nullptr, nullptr},
-    {"format", get_format, nullptr, "\"zip\" or \"directory\".", nullptr},
+    {"format", get_format, nullptr, "\"zip\", \"app\" or \"directory\".", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot kSlots[] = {

@@ -39,9 +39,9 @@ struct ModuleState {
   std::atomic<std::uint64_t> modules_found{0};
   std::atomic<int> import_depth{0};  // imports of ours under way, see outermost_import.h
   PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
+  // For bytecode on its way to code, taken out while it is used.
   std::mutex scratch_mutex;
-  std::vector<std::byte>
-      scratch;  // guarded by scratch_mutex: for bytecode on its way to code, taken out while it is used
+  std::vector<std::byte> scratch;  // guarded by scratch_mutex
   bool trace = false;
 };
 

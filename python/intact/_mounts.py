@@ -118,6 +118,15 @@ def mount(
     return mounted
 
 
+def adopt(attached: _engine.Mount) -> Mount:
+    """The Mount of what the engine has mounted already, under a root that stands on ``sys.path``."""
+    mounted = Mount(attached, attached.root, attached.name, ())
+    _mounted.insert(0, mounted)
+    _on_path.add(mounted.root)
+    _forget_path(mounted.root)
+    return mounted
+
+
 def mounts() -> tuple[Mount, ...]:
     """The mounts that this interpreter made and has not unmounted, newest first."""
     return tuple(_mounted)
@@ -159,9 +168,10 @@ def _install() -> None:
     The finder leaves built-in and frozen modules alone by itself; standing before their importers spares each of ours two
     fruitless questions in Python. Finders that programs put first stay first.
     """
-    names = [getattr(finder, "__name__", "") for finder in sys.meta_path]
-    own = [names.index(name) for name in ("BuiltinImporter", "FrozenImporter", "PathFinder") if name in names]
-    sys.meta_path.insert(min(own, default=len(names)), _engine.Finder())
+    if not any(isinstance(finder, _engine.Finder) for finder in sys.meta_path):
+        names = [getattr(finder, "__name__", "") for finder in sys.meta_path]
+        own = [names.index(name) for name in ("BuiltinImporter", "FrozenImporter", "PathFinder") if name in names]
+        sys.meta_path.insert(min(own, default=len(names)), _engine.Finder())
     sys.path_hooks.insert(0, _engine.EntryFinder)
     for root in reversed(_engine._roots()):
         _show_on_path(root)

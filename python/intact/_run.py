@@ -6,10 +6,16 @@ The measure is python itself: the same ``sys.argv``, ``sys.path[0]``, ``__main__
 from __future__ import annotations
 
 import builtins
+import importlib
 import os
 import sys
 from importlib.machinery import SourceFileLoader
-from types import CodeType, ModuleType, TracebackType
+from types import ModuleType
+
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, TracebackType
 
 
 def run(program: list[str]) -> int:
@@ -21,18 +27,48 @@ def run(program: list[str]) -> int:
         return _prompt()
     kind, what, *arguments = program
     sys.argv = [what if kind == "--" else "-c" if kind == "-c" else "-m", *arguments]
+    if kind == "-m":
+        _set_first_path(os.getcwd())
+        return run_module(what)
     main = _fresh_main()
-    try:
-        if kind == "-m":
-            import runpy
+    if kind == "-c":
+        _set_first_path("")
+        return _exit_code(lambda: exec(_compile_command(what), main.__dict__))
+    return _exit_code(lambda: _run_script(what, main))
 
-            _set_first_path(os.getcwd())
-            runpy._run_module_as_main(what)  # type: ignore[attr-defined]  # what python -m calls
-        elif kind == "-c":
-            _set_first_path("")
-            exec(_compile_command(what), main.__dict__)
-        else:
-            _run_script(what, main)
+
+def run_module(name: str) -> int:
+    """Run the module `name` as ``python -m`` does; ``sys.argv[1:]`` and ``sys.path`` are as they stand."""
+    import runpy
+
+    _fresh_main()
+    return _exit_code(lambda: runpy._run_module_as_main(name))  # type: ignore[attr-defined]  # what python -m calls
+
+
+def run_function(module: str, function: str) -> int:
+    """Call a function as a console script does: what it returns is the exit code, or a message for stderr."""
+
+    def call() -> None:
+        target = importlib.import_module(module)
+        for name in function.split("."):
+            target = getattr(target, name)
+        sys.exit(target())
+
+    return _exit_code(call)
+
+
+def run_stdin(argv: list[str]) -> int:
+    """Run the program that stdin holds."""
+    sys.argv = argv
+    source, main = sys.stdin.read(), _fresh_main()
+    if not sys.flags.safe_path:
+        sys.path.insert(0, "")
+    return _exit_code(lambda: exec(compile(source, "<stdin>", "exec", dont_inherit=True), main.__dict__))
+
+
+def _exit_code(program: Callable[[], object]) -> int:
+    try:
+        program()
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:

@@ -9,8 +9,8 @@ from support.wheels import record_line
 PURE = "py3-none-any"
 
 
-def wheel(directory, name, files, *, version="1.0", tag=PURE, record=None, purelib=True):
-    """Writes NAME-VERSION-TAG.whl with `files` (path to str or bytes); `record` replaces RECORD's text."""
+def wheel(directory, name, files, *, version="1.0", tag=PURE, record=lambda text: text, purelib=True):
+    """Writes NAME-VERSION-TAG.whl with `files` (path to str or bytes); `record` changes RECORD's text."""
     info = f"{name}-{version}.dist-info"
     content = {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
     content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
@@ -18,7 +18,7 @@ def wheel(directory, name, files, *, version="1.0", tag=PURE, record=None, purel
         f"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: {str(purelib).lower()}\nTag: {tag}\n".encode()
     )
     lines = [record_line(path, data) for path, data in content.items()] + [f"{info}/RECORD,,"]
-    content[f"{info}/RECORD"] = (record if record is not None else "\n".join(lines) + "\n").encode()
+    content[f"{info}/RECORD"] = record("\n".join(lines) + "\n").encode()
     path = directory / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, data in content.items():

@@ -18,6 +18,11 @@ def cached_path(path: str) -> str:
     return importlib.util.cache_from_source(path, optimization="")
 
 
+def is_module(path: str) -> bool:
+    """Whether the member is source that can be imported: not what a wheel keeps for other places, in NAME-VERSION.data."""
+    return path.endswith(".py") and not path.partition("/")[0].endswith(".data")
+
+
 def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """(path, source) of modules to (path, content) of their .pyc files; what does not compile is left out."""
     work = list(sources)

@@ -1,0 +1,62 @@
+"""The application of an app: what runs once its payload is mounted (docs/formats/app.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from intact import _mounts, _run
+
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from intact import _engine
+
+
+def run(booted: _engine.Mount, config: dict[str, Any]) -> int:
+    """Run the program of `config`; the exit code, while SystemExit passes through.
+
+    entry: "module:function", "module", or None for an interpreter. paths: directories below the root for ``sys.path``; lines: what
+    ``.pth`` files are allowed to execute. isolated: whether the packages installed on the host are out of sight.
+    """
+    mount = _mounts.adopt(booted)
+    if config["isolated"]:
+        _leave_site_packages()
+    sys.path[1:1] = [f"{mount.root}/{path}" for path in config["paths"]]
+    for line in config["lines"]:
+        exec(line, {})
+    entry: str | None = config["entry"]
+    if entry is None or os.environ.get("INTACT_INTERPRETER", "0") not in ("", "0"):
+        return _interpreter(sys.argv[1:])
+    module, _, function = entry.partition(":")
+    return _run.run_function(module, function) if function else _run.run_module(module)
+
+
+def _leave_site_packages() -> None:
+    """Cut from ``sys.path`` what site appends: all that follows the standard library's own entries (there is always one)."""
+    standard = [i for i, path in enumerate(sys.path) if path == sys._stdlib_dir or path.endswith("/lib-dynload")]  # type: ignore[attr-defined]
+    if standard:
+        del sys.path[standard[-1] + 1 :]
+
+
+def _interpreter(arguments: list[str]) -> int:
+    """What ``python`` does with `arguments`, of its options -m and -c."""
+    if arguments and arguments[0][:2] in ("-m", "-c"):
+        kind, glued = arguments[0][:2], arguments[0][2:]
+        arguments = [kind, *([glued] if glued else []), *arguments[1:]]
+        if len(arguments) < 2:
+            print(f"intact: nothing follows {kind}", file=sys.stderr)
+            return 2
+    elif arguments and arguments[0] != "-":
+        if arguments[0].startswith("-"):
+            print(f"intact: {arguments[0]}: python's own options go before the app's name", file=sys.stderr)
+            return 2
+        arguments = ["--", *arguments]
+    elif not sys.stdin.isatty():
+        return _run.run_stdin(arguments or [""])
+    else:
+        arguments = []
+    if not sys.flags.safe_path:
+        sys.path.insert(0, "")  # where run puts what python would
+    return _run.run(arguments)

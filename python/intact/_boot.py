@@ -1,0 +1,89 @@
+"""The program of an app: ``__main__`` of its outer zip (docs/formats/app.md).
+
+It loads the packed engine through a memory file, mounts the payload and hands over to what lies in it. It runs before anything of
+intact is there, on whatever interpreter the user has, so it has to be understood by old ones too. The packer appends a call of start.
+"""
+
+import sys
+
+
+def start(config, loader):
+    """Become the application that `config` describes; `loader` is zipimport's, of the outer zip.
+
+    engines: extension suffix to the source hash of the engine for it; targets: what they are called; command: what packs another one;
+    entry, interpreter, paths, lines, isolated: see intact._app.
+    """
+    suffix = _suffix()
+    if suffix not in config["engines"]:
+        sys.exit(_for_others(config, loader.archive, suffix))
+    import os
+
+    app = os.path.abspath(loader.archive)
+    if sys.path and sys.path[0] == loader.archive:
+        del sys.path[0]
+    sys.path.insert(0, app)
+    extract = os.environ.get("INTACT_EXTRACT")
+    engine = sys.modules.get("intact._engine") or _load_engine(loader, suffix, config["engines"][suffix], extract)
+    options = {"extract": os.path.abspath(extract)} if extract else {}
+    try:
+        mount = engine.Mount(app, app, loader.archive, (), files=os.environ.get("INTACT_FILES") != "0", **options)
+    except (engine.Error, OSError) as error:
+        sys.exit("intact: %s" % error)
+    mount._attach()
+    if not any(isinstance(finder, engine.Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, engine.Finder())
+    from intact import _app
+
+    sys.exit(_app.run(mount, config))
+
+
+def _suffix():
+    if sys.version_info < (3, 11):
+        return None
+    import _imp
+
+    return _imp.extension_suffixes()[0]
+
+
+def _for_others(config, archive, suffix):
+    here = "%s %d.%d" % ((sys.implementation.name if suffix else "Python",) + tuple(sys.version_info[:2]))
+    text = "intact: %s is for %s, and this is %s" % (archive, " and ".join(config["targets"]), here)
+    if suffix is None:
+        return text + "; intact needs CPython 3.11 or newer"
+    tag = suffix.strip(".").rsplit(".", 1)[0]
+    return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % ("%d.%d" % sys.version_info[:2]))
+
+
+def _load_engine(loader, suffix, expected, directory):
+    """The extension module intact._engine, from memory, or from `directory` where the user names one."""
+    import _imp
+    import os
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+
+    name = "engine/_engine" + suffix
+    content = loader.get_data(os.path.join(loader.archive, name))
+    if _imp.source_hash(0, content).hex() != expected:
+        sys.exit("intact: %s: %s is not what was packed" % (loader.archive, name))
+    try:
+        if directory:
+            path = os.path.join(directory, "_engine-%s%s" % (expected, suffix))
+            partial = "%s.%d" % (path, os.getpid())
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
+        else:
+            descriptor = os.memfd_create("intact", os.MFD_CLOEXEC)
+            path = "/proc/self/fd/%d" % descriptor
+        with open(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+            if directory:
+                os.rename(partial, path)
+            spec = ModuleSpec("intact._engine", ExtensionFileLoader("intact._engine", path), origin=path)
+            engine = _imp.create_dynamic(spec)
+            _imp.exec_dynamic(engine)
+    except (ImportError, OSError) as error:
+        sys.exit(
+            "intact: %s: the engine cannot be loaded: %s (INTACT_EXTRACT=DIR has shared objects written to DIR)" % (loader.archive, error)
+        )
+    engine.__spec__ = spec
+    engine.__file__ = spec.origin = loader.archive
+    sys.modules["intact._engine"] = engine
+    return engine
