@@ -15,6 +15,7 @@
 namespace intact {
 namespace {
 
+const std::string kBundle = ".libs";
 constexpr std::uint64_t kLeast = std::uint64_t{64} << 10;  // bytes, unpacked: less is not worth a hand-over
 constexpr std::uint64_t kMost = std::uint64_t{64} << 20;   // bytes ahead at any time
 
@@ -69,21 +70,41 @@ void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
   const Index& index = mount->index();
   if (!several_processors()) return;
   const std::lock_guard lock(mutex_);
-  if (bundled_of_.insert(mount->id()).second) {
-    for (const auto& [name, node] : index.children(0)) {
-      if (index.is_directory(node) && name.ends_with(".libs")) expect_children(mount, node);
-    }
+  const std::string_view path = index.node(directory).path;
+  const std::string top(path.substr(0, path.find('/')));
+  std::vector<std::uint32_t>& bundles = bundles_of(*mount);
+  const auto own = std::ranges::find_if(
+      bundles, [&](std::uint32_t bundle) { return index.node(bundle).path == top + kBundle; });
+  if (own != bundles.end()) {
+    expect_children(mount, *own);
+    expect_children(mount, directory);
+    bundles.erase(own);
+  } else if (expect_children(mount, directory) && bundles.size() == 1) {
+    expect_children(mount, bundles.front());
+    bundles.clear();
   }
-  expect_children(mount, directory);
   if (!running_ && waiting(kMost) != items_.end()) start();
 }
 
-// The largest first: what takes longest is begun earliest.
-void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) {
+std::vector<std::uint32_t>& ReadAhead::bundles_of(const Mount& mount) {
+  const auto [found, made] = bundles_.try_emplace(mount.id());
+  if (made) {
+    const Index& index = mount.index();
+    for (const auto& [name, node] : index.children(0)) {
+      if (index.is_directory(node) && name.ends_with(kBundle)) found->second.push_back(node);
+    }
+  }
+  return found->second;
+}
+
+// The largest first: what takes longest is begun earliest. Whether there are shared objects at all.
+bool ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) {
   const Index& index = mount->index();
   std::list<Item> more;
+  bool some = false;
   for (const auto& [name, node] : index.children(directory)) {
     if (index.is_directory(node) || name.find(".so") == std::string_view::npos) continue;
+    some = true;
     const std::uint64_t size = mount->archive().member(index.node(node).member).size;
     if (size < kLeast || size > kMost - std::min(ahead_, kMost)) continue;
     more.push_back({.place = {mount, node}, .size = size});
@@ -91,6 +112,7 @@ void ReadAhead::expect_children(const MountPtr& mount, std::uint32_t directory) 
   }
   more.sort([](const Item& a, const Item& b) { return a.size > b.size; });
   items_.splice(items_.end(), more);
+  return some;
 }
 
 std::optional<Ahead> ReadAhead::take(const Place& place, Scratch& scratch) {

@@ -16,9 +16,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <mutex>
 #include <optional>
-#include <set>
+#include <vector>
 
 #include "core/elf/private_copy_linux.h"
 #include "core/tree/tree.h"
@@ -35,8 +36,9 @@ class ReadAhead {
   // The process's. Registers its fork handlers at first use.
   static ReadAhead& instance();
 
-  // Guesses from a package that is being imported: the extension modules in its directory, and what the mount bundles
-  // for them ("NAME.libs" at the top, where auditwheel puts it).
+  // Guesses from a package that is being imported: the shared objects in its directory, and what the mount bundles for
+  // them at the top, in the "NAME.libs" where auditwheel puts it: that of the package's own name, or, when the package
+  // has shared objects, the only one there is.
   void expect(const MountPtr& mount, std::uint32_t directory);
 
   // What was done ahead for an object, if it was begun and went well. Where it is in work, smaller ones that wait are
@@ -58,7 +60,8 @@ class ReadAhead {
   };
 
   ReadAhead() = default;
-  void expect_children(const MountPtr& mount, std::uint32_t directory);
+  bool expect_children(const MountPtr& mount, std::uint32_t directory);
+  std::vector<std::uint32_t>& bundles_of(const Mount& mount);
   void forget_waiting();
   void forget(std::list<Item>::iterator item);
   void start();
@@ -69,11 +72,11 @@ class ReadAhead {
   std::mutex mutex_;  // guards all of it; of an item in work, the result is whose it is in hand
   std::condition_variable done_;
   std::list<Item> items_;
-  std::uint64_t ahead_ = 0;             // bytes of items_
-  std::set<std::uint64_t> bundled_of_;  // mounts whose bundled libraries were expected
-  std::uint64_t drops_ = 0;             // how often drop was called
-  bool running_ = false;                // the thread takes items
-  bool joinable_ = false;               // thread_ is one to be joined
+  std::uint64_t ahead_ = 0;  // bytes of items_
+  std::map<std::uint64_t, std::vector<std::uint32_t>> bundles_;  // by mount, the directories not yet expected
+  std::uint64_t drops_ = 0;  // how often drop was called
+  bool running_ = false;     // the thread takes items
+  bool joinable_ = false;    // thread_ is one to be joined
   pthread_t thread_ = {};
 };
 

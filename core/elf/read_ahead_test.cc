@@ -21,6 +21,7 @@ class ReadAheadTest : public testing::Test {
     ObjectArchive archive(Packing::kDeflated);
     for (int i = 0; i < kObjects; ++i) archive.add("pkg/m" + std::to_string(i) + ".so", content(i));
     archive.add("pkg.libs/libbundled.so.1", content(99)).add("pkg/small.so", "tiny").add("pkg/__init__.py", "");
+    archive.add("pure/__init__.py", "").add("dist.libs/libdist.so.1", content(98)).add("native/ext.so", "tiny");
     zip_ = std::make_shared<const std::string>(archive.build());
     auto opened = open_archive(Source{"test", Bytes::borrow(std::as_bytes(std::span(*zip_)), zip_)}, Limits{});
     ASSERT_TRUE(opened);
@@ -36,7 +37,15 @@ class ReadAheadTest : public testing::Test {
     return text;
   }
   Place place(const std::string& path) const { return {mount_, *mount_->index().find(path)}; }
-  void expect() const { ReadAhead::instance().expect(mount_, *mount_->index().find("pkg")); }
+  void expect(const std::string& package = "pkg") const {
+    ReadAhead::instance().expect(mount_, *mount_->index().find(package));
+  }
+  // Whether it was begun a while after it may have been expected.
+  bool begun(const std::string& path) const {
+    ::usleep(100'000);
+    Scratch scratch;
+    return ReadAhead::instance().take(place(path), scratch).has_value();
+  }
 
   // How many were begun ahead; each that was is right.
   void take_all(int& taken) const {
@@ -86,6 +95,19 @@ TEST_F(ReadAheadTest, WhatAMountBundlesIsExpectedOnce) {
   expect();
   Scratch scratch;
   EXPECT_FALSE(ReadAhead::instance().take(place("pkg.libs/libbundled.so.1"), scratch));
+}
+
+TEST_F(ReadAheadTest, ABundleIsExpectedForItsPackageOrAsTheOnlyOneForOneWithSharedObjects) {
+  expect("pure");
+  EXPECT_FALSE(begun("pkg.libs/libbundled.so.1"));
+  expect("native");  // there are two, and neither is called so
+  EXPECT_FALSE(begun("dist.libs/libdist.so.1"));
+  expect("pkg");
+  EXPECT_TRUE(begun("pkg.libs/libbundled.so.1"));
+  expect("pure");
+  EXPECT_FALSE(begun("dist.libs/libdist.so.1"));
+  expect("native");
+  EXPECT_TRUE(begun("dist.libs/libdist.so.1"));
 }
 
 TEST_F(ReadAheadTest, AForkedChildStartsWithNothingAndMayBeginAnew) {
