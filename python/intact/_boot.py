@@ -34,6 +34,7 @@ def start(config, loader):
         sys.meta_path.insert(0, engine.Finder())
     from intact import _app
 
+    sys.modules["intact"]._engine = engine
     sys.exit(_app.run(mount, config))
 
 

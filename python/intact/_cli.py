@@ -1,4 +1,4 @@
-"""The command line: run, ls, stat, info, diff, verify, why, merge, extract.
+"""The command line: run, ls, stat, info, diff, verify, why, extract; pack and merge stand in _cli_pack.
 
 Exit codes: 0 done, 1 something is wrong with an archive (one line on stderr says what), 2 a wrong command line, and for
 ``run`` whatever the program exits with.
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import intact
+from intact import _cli_pack
 from intact._mounts import Mount
 from intact._names import is_shared_object
 
@@ -109,13 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("module", metavar="MODULE")
     why.add_argument("--in", dest="archives", action="append", required=True, metavar="ARCHIVE", help="may be given more than once")
     why.add_argument("--first", action="store_true", help="as if mounted to shadow the standard library")
-    merge = add("merge", _merge, "write wheels into one archive, shared objects mapped from it, bytecode inside", "intact merge -o app.zip *.whl", "WHEEL")
-    merge.add_argument("wheels", nargs="+", metavar="WHEEL")
-    merge.add_argument("-o", "--output", required=True, metavar="ARCHIVE", help="written when it is complete, replacing what is there")
-    merge.add_argument("--compress", choices=("none", "deflate"), default="none", help="how members other than shared objects are kept")
-    merge.add_argument("--no-bytecode", action="store_true", help="do not compile ahead")
     extract = add("extract", _extract, "write an archive's files to a new directory", "intact extract app.zip app")
     extract.add_argument("directory", metavar="DIR", help="must not exist")
+    _cli_pack.add_commands(commands, formatter)
     return parser
 
 
@@ -205,10 +202,26 @@ def _readable(key: str, value: Any) -> object:
     return value
 
 
+def _broken_around(mount: Mount) -> list[dict[str, Any]]:
+    """What is broken of an app's outer zip, whose last member is what was opened."""
+    if mount.format != "app":
+        return []
+    import zipfile
+
+    problems = []
+    with zipfile.ZipFile(mount.root) as outer:
+        for info in outer.infolist()[:-1]:
+            try:
+                outer.read(info)
+            except (zipfile.BadZipFile, OSError) as error:
+                problems.append({"member": info.filename, "offset": info.header_offset, "reason": str(error)})
+    return problems
+
+
 def _verify(options: argparse.Namespace) -> int:
     mount = _open(options.archive)
     paths = sorted(mount)
-    problems, shared_objects = [], 0
+    problems, shared_objects = _broken_around(mount), 0
     progress = sys.stderr.isatty() and not options.json
     for number, path in enumerate(paths, 1):
         if progress and number % 50 == 0:
@@ -257,35 +270,7 @@ def _diff(options: argparse.Namespace) -> int:
     return 1 if any(differences.values()) else 0
 
 
-# ---- merge, extract
-
-
-def _merge(options: argparse.Namespace) -> int:
-    try:
-        from intact._pack.merge import merge
-    except ModuleNotFoundError as error:
-        print(f"intact: merge needs {error.name}: pip install 'intact[pack]'", file=sys.stderr)
-        return 1
-
-    def progress(line: str) -> None:
-        if sys.stderr.isatty() and not options.json:
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-
-    try:
-        summary = merge(
-            options.wheels, options.output, compress=options.compress, compiled=not options.no_bytecode, progress=progress
-        )
-    finally:
-        progress("")
-    if options.json:
-        print(json.dumps(summary.as_json(), indent=1))
-    else:
-        names = ", ".join(f"{name} {version}" for name, version in summary.distributions.items())
-        print(
-            f"{options.output}: {names}: {summary.files} files, {summary.shared_objects} shared objects, "
-            f"{summary.compiled} modules compiled, {summary.size:,} bytes"
-        )
-    return 0
+# ---- extract
 
 
 def _extract(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import email.parser
+import json
 import os
 import re
 from configparser import ConfigParser
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PAGE = 4096
+_FACTS = ".intact/app.json"  # docs/formats/app.md
 
 
 def describe(mount: Mount) -> dict[str, Any]:
@@ -39,10 +41,11 @@ def describe(mount: Mount) -> dict[str, Any]:
                 "size": sum(sizes[path] for path in paths),
                 "shared_objects": sum(map(is_shared_object, paths)),
                 "tags": wheel.get_all("Tag", []),
-                "entry_points": _entry_points(_text(mount, f"{directory}/entry_points.txt")),
+                "entry_points": entry_points(_text(mount, f"{directory}/entry_points.txt")),
             }
         )
     rest = set(sizes) - owned
+    app = {"app": json.loads(mount.read(_FACTS))} if mount.format == "app" and _FACTS in mount else {}
     return {
         "archive": mount.root,
         "format": mount.format,
@@ -52,12 +55,15 @@ def describe(mount: Mount) -> dict[str, Any]:
         "other": {"files": len(rest), "size": sum(sizes[path] for path in rest)},
         "shared_objects": _shared_objects(mount),
         "bytecode": sorted({source[1] for path in sizes if (source := _source_of(path))}),
+        **app,
     }
 
 
 def show(facts: dict[str, Any]) -> None:
     """Print what describe found."""
     print(f"{facts['archive']}: {facts['format']}, {facts['files']} files, {facts['size']:,} bytes unpacked")
+    if "app" in facts:
+        _show_app(facts["app"])
     for each in facts["distributions"]:
         print(f"{each['size']:>14,}  {each['name']} {each['version']}  {each['files']} files", end="")
         print(f", {each['shared_objects']} shared objects" if each["shared_objects"] else "")
@@ -68,6 +74,17 @@ def show(facts: dict[str, Any]) -> None:
     objects = facts["shared_objects"]
     print(f"shared objects: {objects['mapped']} mapped from the archive, {objects['copied']} copied into memory")
     print(f"bytecode: {', '.join(facts['bytecode']) or 'none'}")
+
+
+def _show_app(app: dict[str, Any]) -> None:
+    for target in app["targets"]:
+        print(f"for CPython {target['python']} ({target['abi']}), glibc {target['glibc']} or newer; intact {app['intact']}")
+    print(f"entry point: {app['entry'] or 'none, an interpreter'}")
+    print(f"packages of the host: {'out of sight' if app['isolated'] else 'seen'}")
+    for path, lines in app["pth_skipped"].items():
+        print(f"skipped: {len(lines)} import lines of {path}")
+    for wheel, digest in app["wheels"].items():
+        print(f"from {wheel} sha256:{digest}")
 
 
 def compare(old: Mount, new: Mount) -> dict[str, Any]:
@@ -121,7 +138,8 @@ def _source_of(path: str) -> tuple[str, str] | None:
     return f"{parent}/{parts[0]}.py".lstrip("/"), parts[1]
 
 
-def _entry_points(text: str) -> dict[str, dict[str, str]]:
+def entry_points(text: str) -> dict[str, dict[str, str]]:
+    """Group to name to object reference, from the text of an entry_points.txt."""
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
@@ -132,7 +150,7 @@ def _shared_objects(mount: Mount) -> dict[str, int]:
     """How many are mapped from the archive: those of a file that are stored and begin on a page (APPNOTE.TXT 4.3.7)."""
     rows = [row for row in mount._members() if not row[1] and is_shared_object(row[0])]
     mapped = 0
-    if mount.format == "zip" and os.path.isfile(mount.root):
+    if mount.format != "directory" and os.path.isfile(mount.root):
         with open(mount.root, "rb") as file:
             for row in rows:
                 file.seek(row[7])

@@ -109,9 +109,13 @@ def _run_script(script: str, main: ModuleType) -> None:
 
 
 def _is_zip(path: str) -> bool:
-    import zipfile
+    import zipimport
 
-    return zipfile.is_zipfile(path)
+    try:
+        zipimport.zipimporter(path)
+    except zipimport.ZipImportError:
+        return False
+    return True
 
 
 def _without_ours(traceback: TracebackType | None) -> TracebackType | None:

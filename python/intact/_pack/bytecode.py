@@ -6,16 +6,27 @@ import importlib._bootstrap_external as bootstrap
 import importlib.util
 import os
 import signal
+import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 _FEW = 50  # sources that are not worth starting processes for
 
 
-def cached_path(path: str) -> str:
+# From (path, source) of modules to (path, content of their .pyc); what does not compile is left out.
+Compiler = Callable[[Iterable[tuple[str, bytes]]], Iterable[tuple[str, bytes]]]
+
+
+def cached_path(path: str, cache_tag: str = sys.implementation.cache_tag) -> str:
     """Where the bytecode of the source member `path` lies: in the ``__pycache__`` beside it (PEP 3147)."""
-    return importlib.util.cache_from_source(path, optimization="")
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc".lstrip("/")
+
+
+def sourceless_path(path: str) -> str:
+    """Where it lies to stand in for the source."""
+    return path.removesuffix(".py") + ".pyc"
 
 
 def is_module(path: str) -> bool:
@@ -24,7 +35,7 @@ def is_module(path: str) -> bool:
 
 
 def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """(path, source) of modules to (path, content) of their .pyc files; what does not compile is left out."""
+    """A Compiler for the interpreter at hand; processes of their own do it where that pays."""
     work = list(sources)
     if len(work) < _FEW:
         results: Iterable[bytes | None] = map(_compile, work)
@@ -42,7 +53,7 @@ def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, byt
 def _named(work: list[tuple[str, bytes]], results: Iterable[bytes | None]) -> Iterator[tuple[str, bytes]]:
     for (path, _), content in zip(work, results, strict=True):
         if content is not None:
-            yield cached_path(path), content
+            yield path, content
 
 
 def _compile(module: tuple[str, bytes]) -> bytes | None:

@@ -7,9 +7,11 @@ stay in the wheel's ``NAME-VERSION.data``; entry points stay in its metadata, an
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
@@ -29,27 +31,38 @@ _ROOT_SCHEMES = ("purelib", "platlib")
 _LEFT_OUT = RecordEntry("", None, None)
 
 
+def check_here(wheel: str) -> None:
+    _tags.check(Mount(os.path.abspath(wheel), wheel, wheel, ()))
+
+
 class Layout(WheelDestination):
     """Where pypa/installer puts the files of one wheel after another.
 
-    add: takes each file's path, content and whether it is executable.
+    add: takes each file's path, content, the sha256 of that as RECORD has it, and whether it is executable.
     wanted: tells by a file's path whether it is to be there at all.
+    check: raises TagError for a wheel that is not for the interpreter of the layout, by default the one at hand.
 
     Raises PackError for a wheel that is broken, that disagrees with its RECORD, or that clashes with another; TagError for one
     for another interpreter or platform.
     """
 
-    def __init__(self, add: Callable[[str, bytes, bool], None], wanted: Callable[[str], bool] = lambda path: True) -> None:
-        self._add_file, self._wanted = add, wanted
+    def __init__(
+        self,
+        add: Callable[[str, bytes, str, bool], None],
+        wanted: Callable[[str], bool] = lambda path: True,
+        check: Callable[[str], None] = check_here,
+    ) -> None:
+        self._add_file, self._wanted, self._check = add, wanted, check
         self._owners: dict[str, tuple[str, str]] = {}  # path to the wheel it came from and the hash of its content
         self._wheel = self._data = ""
+        self.distribution = ""  # canonical name of the one that is being installed
         self.distributions: dict[str, str] = {}  # name to version
         self.left_out = 0
 
     def install(self, wheel: str) -> None:
         self._wheel = wheel
         try:
-            _tags.check(Mount(os.path.abspath(wheel), wheel, wheel, ()))
+            self._check(wheel)
             with _CheckedWheel.open(wheel) as source:  # type: ignore[arg-type]  # a str will do
                 self._begin(source)
                 source.validate_record(validate_contents=False)
@@ -62,7 +75,7 @@ class Layout(WheelDestination):
             raise PackError(wheel, str(error.reason)) from error
 
     def _begin(self, source: WheelFile) -> None:
-        name = canonicalize_name(source.distribution)
+        self.distribution = name = canonicalize_name(source.distribution)
         known = self.distributions.setdefault(name, source.version)
         if known != source.version:
             raise PackError(self._wheel, f"{name} {source.version} is asked for, and {known} too")
@@ -99,7 +112,7 @@ class Layout(WheelDestination):
                 raise PackError(self._wheel, f"{path} is in {owner} too, with other content")
             return
         self._owners[path] = os.path.basename(self._wheel), digest
-        self._add_file(path, data, executable)
+        self._add_file(path, data, digest, executable)
 
 
 class _CheckedWheel(WheelFile):
@@ -109,9 +122,17 @@ class _CheckedWheel(WheelFile):
         for record, stream, executable in super().get_contents():
             data = io.BytesIO(stream.read())
             if not RecordEntry.from_elements(*record).validate_stream(data):
-                raise self.validation_error([f"{record[0]}: hash or size didn't match RECORD"])
+                raise self.validation_error([f"{record[0]} didn't match RECORD"])
             data.seek(0)
             yield record, data, executable
+
+
+def recorded(wheel: str) -> set[tuple[str, str]]:
+    """(path in the layout, sha256) of what the wheel's RECORD lists."""
+    with WheelFile.open(wheel) as source:  # type: ignore[arg-type]  # a str will do
+        rows = csv.reader(source.read_dist_info("RECORD").splitlines())
+        moved = re.compile(re.escape(source.dist_info_dir.removesuffix(".dist-info")) + r"\.data/(purelib|platlib)/")
+    return {(moved.sub("", row[0], count=1), row[1].removeprefix("sha256=")) for row in rows if len(row) == 3}
 
 
 def _digest(data: bytes) -> str:

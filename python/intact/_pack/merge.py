@@ -43,7 +43,7 @@ def merge(
     sources: list[tuple[str, bytes]] = []
     with replacing(target) as file, ZipWriter(file, compress=compress) as archive:
 
-        def add(path: str, data: bytes, executable: bool) -> None:
+        def add(path: str, data: bytes, digest: str, executable: bool) -> None:
             archive.add(path, data, executable=executable)
             summary.files += 1
             summary.shared_objects += is_shared_object(path)
@@ -58,7 +58,7 @@ def merge(
         if compiled:
             progress(f"{len(sources)} modules to compile")
             for path, content in bytecode.compile_all(sorted(sources)):
-                archive.add(path, content)
+                archive.add(bytecode.cached_path(path), content)
                 summary.compiled += 1
     summary.size = os.stat(target).st_size
     return summary

@@ -58,6 +58,7 @@ class ZipWriter:
         self._file, self._small, self._method = file, small, METHODS[compress]
         self._compressor = _zstd() if compress == "zstd" else _deflate
         self._zip = zipfile.ZipFile(file, "w")
+        self._last: list[zipfile.ZipInfo] = []
         epoch = int(os.environ.get("SOURCE_DATE_EPOCH", 0))
         self._time = max(time.gmtime(epoch)[:6], (1980, 1, 1, 0, 0, 0))
 
@@ -67,6 +68,9 @@ class ZipWriter:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is not None:
             self._zip.fp = None  # what is left behind is no zip, and nobody shall make it look like one
+        else:
+            for info in self._last:
+                self._end(info)
         self._zip.close()
 
     def add(self, path: str, data: bytes, *, executable: bool = False) -> None:
@@ -85,8 +89,9 @@ class ZipWriter:
 
     @contextlib.contextmanager
     def nested(self, path: str, **options: Any) -> Iterator[ZipWriter]:
-        """A zip as a stored member on a page boundary, written in place."""
+        """A zip as a stored member on a page boundary, written in place. In the directory it comes last."""
         info = self._info(path, zipfile.ZIP_STORED)
+        info.CRC = info.file_size = info.compress_size = 0  # until it has been written
         self._begin(info, zip64=True, aligned=True)
         part = _Part(self._file)
         with ZipWriter(part, **options) as inner:
@@ -96,7 +101,7 @@ class ZipWriter:
         self._file.seek(info.header_offset)
         self._file.write(info.FileHeader(zip64=True))
         self._file.seek(end)
-        self._end(info)
+        self._last.append(info)
 
     def _info(self, path: str, method: int, *, executable: bool = False) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(path, self._time)

@@ -1,0 +1,280 @@
+"""Writing an app: one file that a plain ``python app.pyz`` runs (docs/formats/app.md).
+
+    outer zip   #! line, intact-payload.zip, engine/_engine.ABI.so…, __main__.py, __main__.pyc
+    payload     the façade, what the wheels install, bytecode, .intact/app.json; .intact/ABI/ has what is for one target alone
+"""
+
+from __future__ import annotations
+
+import _imp
+import fnmatch
+import hashlib
+import json
+import os
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+import intact
+from intact._info import entry_points
+from intact._names import is_shared_object
+from intact._pack import bytecode
+from intact._pack.errors import PackError
+from intact._pack.layout import Layout, recorded
+from intact._pack.pth import PthFiles
+from intact._pack.writer import ZipWriter, replacing
+
+_TESTS = re.compile(r".+/tests?/")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user decides about an app, besides what goes into it."""
+
+    entry: str | None = None  # "module:function", or "module" as python -m runs it
+    console_script: str | None = None  # the name of one that a packed distribution has
+    compress: str = "none"  # a key of writer.METHODS
+    small: bool = False  # compress shared objects too
+    exclude: tuple[str, ...] = ()  # patterns of paths, as fnmatch has them
+    source: bool = True  # keep sources beside their bytecode
+    strip_tests: bool = False
+    shebang: str = "/usr/bin/env python3"
+    allow_pth: tuple[str, ...] = ()  # whose import lines run
+    isolated: bool = True  # from the packages installed on the host
+    command: str = ""  # what packs the same for another target; "%s" is its version
+
+
+@dataclass(frozen=True)
+class Build:
+    """What goes in for one interpreter."""
+
+    python: str  # "3.11"
+    suffix: str  # of its extension modules: ".cpython-311-x86_64-linux-gnu.so"
+    engine: bytes  # the shared object of intact._engine for it
+    wheels: Sequence[str]
+    compile: bytecode.Compiler
+    check: Callable[[str], None]  # raises TagError for a wheel that is not for it
+
+    @property
+    def tag(self) -> str:
+        """As `suffix` has it (PEP 3149): "cpython-311-x86_64-linux-gnu"."""
+        return self.suffix.strip(".").rpartition(".")[0]
+
+    @property
+    def cache_tag(self) -> str:
+        """As in the names of its bytecode files (PEP 3147): "cpython-311"."""
+        return "-".join(self.tag.split("-")[:2])
+
+    @property
+    def title(self) -> str:
+        return f"CPython {self.python} ({self.tag})"
+
+    @cached_property
+    def glibc(self) -> str:
+        """The oldest that the engine runs with, by the versions of the symbols it needs."""
+        minors = [int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)", self.engine)]
+        return f"2.{max(minors, default=0)}"
+
+
+@dataclass
+class Summary:
+    """What was written."""
+
+    target: str
+    targets: list[str]
+    entry: str | None = None
+    distributions: dict[str, str] = field(default_factory=dict)  # name to version
+    files: int = 0
+    shared_objects: int = 0
+    compiled: int = 0
+    left_out: int = 0
+    pth_skipped: dict[str, list[str]] = field(default_factory=dict)  # file to its lines that will not run
+    size: int = 0  # bytes, of the app
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def pack(
+    builds: Sequence[Build], target: str, choices: Choices, progress: Callable[[str], None] = lambda line: None
+) -> Summary:
+    """Write the app of `builds` (at least one) to `target`.
+
+    Raises PackError and TagError for what cannot be packed, OSError if `target` cannot be written; then nothing is left.
+    """
+    summary = Summary(os.path.abspath(target), [build.title for build in builds])
+    with replacing(target, executable=True) as file:
+        file.write(f"#!{choices.shebang}\n".encode())
+        with ZipWriter(file) as outer:
+            with outer.nested("intact-payload.zip", compress=choices.compress, small=choices.small) as archive:
+                config = _Payload(archive, builds, choices, summary, progress).write()
+            for build in builds:
+                outer.add(f"engine/_engine{build.suffix}", build.engine)
+            program = _program(config)
+            outer.add("__main__.py", program)
+            for path, code in builds[0].compile([("__main__.py", program)]):
+                outer.add("__main__.pyc", code)
+    summary.size = os.stat(target).st_size
+    return summary
+
+
+def _program(config: dict[str, Any]) -> bytes:
+    source = pkgutil.get_data("intact", "_boot.py")
+    assert source is not None
+    return source + f"\n\nstart({config!r}, __loader__)\n".encode()
+
+
+class _Payload:
+    """The inner zip, while it is written."""
+
+    def __init__(
+        self,
+        archive: ZipWriter,
+        builds: Sequence[Build],
+        choices: Choices,
+        summary: Summary,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._archive, self._builds, self._choices, self._summary, self._progress = archive, builds, choices, summary, progress
+        self._written: set[str] = set()  # paths
+        self._scripts: dict[str, str] = {}  # console script to object reference
+        self._pth = PthFiles(choices.allow_pth)
+
+    def write(self) -> dict[str, Any]:
+        """Write all of it; what its program is to be told."""
+        facade = list(_facade())
+        shared = self._shared()
+        for path, data in facade:
+            self._add(path, data)
+        for build in self._builds:
+            self._compile(build, [*facade, *self._lay_out(build, shared)])
+        config = self._config()
+        facts = self._facts(config)
+        self._add(".intact/app.json", json.dumps(facts, indent=1, sort_keys=True).encode())
+        return config
+
+    def _shared(self) -> set[tuple[str, str]] | None:
+        """(path, sha256) of the files that all builds have alike; None if there is one build, which may have the root."""
+        if len(self._builds) == 1:
+            return None
+        each = [set().union(*map(recorded, build.wheels)) for build in self._builds]
+        return set.intersection(*each)
+
+    def _lay_out(self, build: Build, shared: set[tuple[str, str]] | None) -> list[tuple[str, bytes]]:
+        """Write the files of one build; (path, source) of its modules."""
+        sources: list[tuple[str, bytes]] = []
+        mine = f".intact/{build.tag}/"
+
+        def add(path: str, data: bytes, digest: str, executable: bool) -> None:
+            self._note(path, data, layout)
+            alone = shared is not None and (path, digest) not in shared
+            if bytecode.is_module(path):
+                alone |= shared is not None and not self._choices.source
+                sources.append((f"{mine}{path}" if alone else path, data))
+                if not self._choices.source:
+                    return
+            self._add(f"{mine}{path}" if alone else path, data, executable=executable)
+
+        layout = Layout(add, self._wanted, build.check)
+        for wheel in sorted(build.wheels, key=os.path.basename):
+            self._progress(os.path.basename(wheel))
+            layout.install(wheel)
+        self._summary.distributions.update(layout.distributions)
+        self._summary.left_out += layout.left_out
+        return sources
+
+    def _wanted(self, path: str) -> bool:
+        if path.startswith("intact/") or fnmatch.fnmatch(path, "intact-*.dist-info/*"):
+            return False  # the app brings its own
+        if self._choices.strip_tests and _TESTS.match(path):
+            return False
+        return not any(fnmatch.fnmatchcase(path, pattern) for pattern in self._choices.exclude)
+
+    def _note(self, path: str, data: bytes, layout: Layout) -> None:
+        """Remember what the program needs to know of a file."""
+        if path.endswith(".dist-info/entry_points.txt"):
+            self._scripts |= entry_points(data.decode("utf-8", "replace")).get("console_scripts", {})
+        elif path.endswith(".pth") and "/" not in path:
+            self._pth.add(path, layout.distribution, data.decode("utf-8", "replace"))
+
+    def _add(self, path: str, data: bytes, *, executable: bool = False) -> None:
+        if path in self._written:
+            return
+        self._written.add(path)
+        self._archive.add(path, data, executable=executable)
+        self._summary.files += 1
+        self._summary.shared_objects += is_shared_object(path)
+
+    def _compile(self, build: Build, sources: list[tuple[str, bytes]]) -> None:
+        self._progress(f"{len(sources)} modules to compile")
+        left = dict(sources)
+        for path, code in build.compile(sorted(sources)):
+            place = bytecode.cached_path(path, build.cache_tag)
+            self._add(place if path in self._written else bytecode.sourceless_path(path), code)
+            self._summary.compiled += 1
+            del left[path]
+        for path, data in left.items():
+            self._add(path, data)  # what does not compile is nothing without its source
+
+    def _config(self) -> dict[str, Any]:
+        """What _boot.start and _app.run take."""
+        self._summary.entry = self._entry()
+        if unused := self._pth.unused():
+            raise PackError(", ".join(sorted(unused)), "allowed by --allow-pth, and there is no .pth file of that name that imports")
+        self._summary.pth_skipped = self._pth.skipped
+        return {
+            "engines": {build.suffix: _imp.source_hash(0, build.engine).hex() for build in self._builds},
+            "targets": [build.title for build in self._builds],
+            "command": self._choices.command,
+            "entry": self._summary.entry,
+            "paths": self._pth.inside(os.path.dirname(path) for path in self._written),
+            "lines": self._pth.lines,
+            "isolated": self._choices.isolated,
+        }
+
+    def _entry(self) -> str | None:
+        choices = self._choices
+        entry = choices.entry
+        if choices.console_script is not None:
+            if choices.console_script not in self._scripts:
+                known = ", ".join(sorted(self._scripts)) or "none"
+                raise PackError(choices.console_script, f"no console script of that name is packed; there are: {known}")
+            entry = self._scripts[choices.console_script].partition("[")[0].replace(" ", "")
+        if entry is not None and not self._has_module(entry.partition(":")[0]):
+            raise PackError(entry, "no such module is packed")
+        return entry
+
+    def _has_module(self, name: str) -> bool:
+        stem = name.replace(".", "/")
+        prefixes = ["", *(f".intact/{build.tag}/" for build in self._builds)]
+        starts = tuple(f"{prefix}{stem}{rest}" for prefix in prefixes for rest in (".", "/__init__."))
+        return any(path.startswith(starts) for path in self._written)
+
+    def _facts(self, config: dict[str, Any]) -> dict[str, Any]:
+        """For `intact info`: what was packed, from what."""
+        return {
+            "format": 1,
+            "intact": intact.__version__,
+            "targets": [{"python": each.python, "abi": each.tag, "glibc": each.glibc} for each in self._builds],
+            "wheels": {
+                os.path.basename(wheel): _sha256(wheel) for build in self._builds for wheel in build.wheels
+            },
+            "pth_skipped": self._pth.skipped,
+            **{key: config[key] for key in ("entry", "paths", "lines", "isolated")},
+        }
+
+
+def _facade() -> Iterator[tuple[str, bytes]]:
+    """The modules of intact that an app carries: what lies at the top of the package, without its program."""
+    for file in sorted(resources.files("intact").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py") and file.name != "_boot.py":
+            yield f"intact/{file.name}", file.read_bytes()
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,377 @@
+"""Apps: `python app.pyz` runs with nothing installed, as the program would run when installed.
+
+The interpreter of these tests is the plain one, without intact and without packages; `-I -S` unless a test is about that.
+"""
+
+import hashlib
+import json
+import os
+import pty
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import making
+import pytest
+from support import strace
+
+PYTHON = sys._base_executable
+PROGRAM = {
+    "prog/__init__.py": "",
+    "prog/cli.py": """
+import sys
+from importlib.resources import files
+import helper
+def main():
+    print(helper.greet(files("prog").joinpath("w.txt").read_text()), sys.argv[1:], __file__.rpartition("app.pyz")[2])
+def fails():
+    raise ValueError("on purpose")
+def code():
+    return int(sys.argv[1])
+class Commands:
+    @staticmethod
+    def inner():
+        print("inner")
+""",
+    "prog/__main__.py": "import sys\nprint(__name__, __spec__.name, sys.argv[1:], sys.path[0].rpartition('/')[2])\n",
+    "prog/w.txt": "word",
+    "prog-1.0.dist-info/entry_points.txt": "[console_scripts]\nprog-it = prog.cli:main\n",
+}
+HELPER = {"helper.py": "def greet(name): return f'hello {name}'\n"}
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("wheels")
+    return making.wheel(directory, "prog", PROGRAM), making.wheel(directory, "helper", HELPER)
+
+
+def pack(target, *arguments, **options):
+    done = making.intact("pack", "-o", target, *arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def run(app, *arguments, flags=("-I", "-S"), python=PYTHON, **options):
+    command = [python, *flags, str(app), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.fixture(scope="session")
+def app(wheels, tmp_path_factory):
+    target = tmp_path_factory.mktemp("app") / "app.pyz"
+    pack(target, "--entry", "prog.cli:main", *wheels)
+    return target
+
+
+SAYS = "hello word ['a', 'b c'] /prog/cli.py\n"
+
+
+@pytest.mark.parametrize("flags", [(), ("-I",), ("-S",), ("-E",), ("-I", "-S"), ("-O",), ("-X", "importtime"), ("-B", "-s", "-P")])
+def test_starts_with_any_of_pythons_options(app, flags):
+    done = run(app, "a", "b c", flags=flags)
+    assert (done.returncode, done.stdout) == (0, SAYS), done.stderr
+    assert done.stderr == "" or "importtime" in flags
+
+
+def test_starts_by_itself(app, tmp_path):
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    (bin / "python3").symlink_to(PYTHON)
+    done = subprocess.run([app, "a", "b c"], env={"PATH": str(bin)}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, SAYS, "")
+
+
+def test_starts_by_a_relative_path_and_through_a_link(app, tmp_path):
+    (tmp_path / "app.pyz").symlink_to(app)
+    assert run("app.pyz", "a", "b c", cwd=app.parent).stdout == SAYS
+    assert run("./app.pyz", "a", "b c", cwd=tmp_path).stdout == SAYS
+
+
+def test_starts_without_home_or_temporary_directory_or_a_users_name(app):
+    """And in an environment that is empty; nobody has the user id 54321."""
+    program = ["setpriv", "--reuid=54321", "--clear-groups"] if os.geteuid() == 0 else []
+    done = subprocess.run([*program, PYTHON, app, "a", "b c"], env={}, cwd="/", capture_output=True, text=True)
+    if program and done.returncode:
+        assert "ermission denied" in done.stderr  # this checkout lies where only its owner may go
+        done = subprocess.run([PYTHON, app, "a", "b c"], env={}, cwd="/", capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, SAYS), done.stderr
+
+
+def test_nothing_is_created(app, tmp_path):
+    log = tmp_path / "log"
+    done = subprocess.run([*strace.command(log), PYTHON, app, "a", "b c"], capture_output=True, text=True)
+    assert done.stdout == SAYS and strace.changes(log) == []
+
+
+def test_runs_by_runpy(app):
+    code = "import runpy, sys; sys.argv = ['x', 'a', 'b c']; runpy.run_path({!r})"
+    assert run(code.format(str(app)), flags=("-I", "-S", "-c")).stdout == SAYS
+    with open(app, "rb") as file:
+        done = run(code.format("/dev/stdin"), flags=("-I", "-S", "-c"), stdin=file)
+    assert done.stdout.startswith("hello word ['a', 'b c']"), done.stderr
+
+
+def test_console_script_is_found_by_its_name(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", "--console-script", "prog-it", *wheels)
+    assert run(tmp_path / "app.pyz", "a", "b c").stdout == SAYS
+    done = making.intact("pack", "-o", tmp_path / "no.pyz", "--console-script", "other", *wheels)
+    assert done.returncode == 1 and "other" in done.stderr and "there are: prog-it" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "no.pyz").exists()
+
+
+def test_entry_that_is_a_module_runs_as_python_runs_it(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", "--entry", "prog", *wheels)
+    assert run(tmp_path / "app.pyz", "x").stdout == "__main__ prog.__main__ ['x'] app.pyz\n"
+
+
+def test_entry_may_be_an_attribute_of_an_attribute(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", "--entry", "prog.cli:Commands.inner", *wheels)
+    assert run(tmp_path / "app.pyz").stdout == "inner\n"
+
+
+def test_entry_that_is_not_packed_is_refused(wheels, tmp_path):
+    done = making.intact("pack", "-o", tmp_path / "app.pyz", "--entry", "absent:main", *wheels)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == "intact: absent:main: no such module is packed"
+
+
+def test_exit_code_is_what_the_function_returns(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", "--entry", "prog.cli:code", *wheels)
+    assert run(tmp_path / "app.pyz", "3").returncode == 3
+
+
+def test_traceback_begins_with_the_program(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", "--entry", "prog.cli:fails", *wheels)
+    done = run(tmp_path / "app.pyz")
+    app = tmp_path / "app.pyz"
+    control = f'Traceback (most recent call last):\n  File "{app}/prog/cli.py", line 8, in fails\n    raise ValueError("on purpose")\n'
+    assert done.returncode == 1 and done.stderr == control + "ValueError: on purpose\n"
+
+
+INTERPRETER = {**os.environ, "INTACT_INTERPRETER": "1"}
+
+
+def test_interpreter_on_request(app, tmp_path):
+    (tmp_path / "script.py").write_text("import sys, prog; print(sys.argv, __name__, sys.path[0])")
+    flags = {"flags": (), "env": INTERPRETER}
+    assert run(app, "-m", "prog", "x", **flags).stdout.startswith("__main__ prog.__main__ ['x']")
+    assert run(app, "-mprog", "x", **flags).stdout.startswith("__main__ prog.__main__ ['x']")
+    assert run(app, "-c", "import helper, sys; print(helper.greet('you'), sys.argv)", "x", **flags).stdout == "hello you ['-c', 'x']\n"
+    script = str(tmp_path / "script.py")
+    assert run(app, script, "x", **flags).stdout == f"['{script}', 'x'] __main__ {tmp_path}\n"
+    assert run(app, input="import helper\nprint(helper.greet('you'))", **flags).stdout == "hello you\n"
+    assert run(app, "-c", **flags).returncode == 2
+    assert run(app, "-O", "x", **flags).returncode == 2
+
+
+def test_prompt(app):
+    master, slave = pty.openpty()
+    process = subprocess.Popen([PYTHON, app], stdin=slave, stdout=slave, stderr=slave, env=INTERPRETER | {"TERM": "dumb"})
+    os.close(slave)
+    os.write(master, b"import helper; print(helper.greet('you' + 'r'))\nexit()\n")
+    text = b""
+    while process.poll() is None or b"hello" not in text:
+        try:
+            text += os.read(master, 4096)
+        except OSError:
+            break
+    process.wait(30)
+    os.close(master)
+    assert b"hello your" in text and b"mounted: " in text
+
+
+def test_app_without_a_program_is_an_interpreter(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", *wheels)
+    assert run(tmp_path / "app.pyz", "-m", "prog", "x").stdout.startswith("__main__ prog.__main__ ['x']")
+
+
+def test_what_is_installed_where_it_runs_is_out_of_sight(wheels, tmp_path):
+    """A virtual environment's package is not found, unless the app was packed to see it; the app's own comes first."""
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    [site] = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site / "installed.py").write_text("n = 1")
+    (site / "helper.py").write_text("def greet(name): return 'not this one'")
+    python = str(tmp_path / "venv/bin/python")
+    code = "import helper\nprint(helper.greet('you'))\nimport installed"
+    for options, found in ((), False), (("--site-packages",), True):
+        app = tmp_path / "app.pyz"
+        pack(app, *options, *wheels)
+        done = run(app, "-c", code, flags=(), python=python)
+        assert done.stdout == "hello you\n" and (done.returncode == 0) == found, done.stderr
+
+
+def test_packed_intact_is_used_where_one_is_installed(app):
+    code = "import intact, sys; print(intact.__file__, intact._engine.__file__)"
+    done = run(app, "-c", code, flags=(), python=sys.executable, env=INTERPRETER)
+    assert done.stdout == f"{app}/intact/__init__.py {app}\n", done.stderr
+
+
+def test_mounting_an_app_gives_its_payload(app):
+    code = f"import intact; m = intact.mount({str(app)!r}); import helper; print(m.format, helper.greet('you'), len(m) > 10)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "app hello you True\n", done.stderr
+
+
+def test_zip_tools_list_and_extract_it(app, tmp_path):
+    with zipfile.ZipFile(app) as outer:
+        assert outer.testzip() is None
+        assert outer.namelist()[-1] == "intact-payload.zip"
+        outer.extract("intact-payload.zip", tmp_path)
+    with zipfile.ZipFile(tmp_path / "intact-payload.zip") as inner:
+        assert inner.testzip() is None
+        assert {"prog/cli.py", "helper.py", ".intact/app.json"} <= set(inner.namelist())
+
+
+def test_info_tells_what_was_packed_for_whom(app, wheels):
+    facts = json.loads(making.intact("info", "--json", app).stdout)
+    assert [each["name"] for each in facts["distributions"]] == ["helper", "prog"]
+    assert facts["app"]["entry"] == "prog.cli:main"
+    assert [each["python"] for each in facts["app"]["targets"]] == ["%d.%d" % sys.version_info[:2]]
+    assert facts["app"]["wheels"] == {wheel.name: hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
+    shown = making.intact("info", app).stdout
+    assert "entry point: prog.cli:main" in shown and "glibc 2." in shown and "prog 1.0" in shown
+
+
+def test_same_inputs_give_the_same_bytes(wheels, tmp_path):
+    for name, order in ("a", wheels), ("b", wheels[::-1]):
+        (tmp_path / name).mkdir()
+        copies = [shutil.copy(wheel, tmp_path / name) for wheel in order]
+        pack("app.pyz", "--entry", "prog", *map(os.path.basename, copies), cwd=tmp_path / name)
+    first, second = ((tmp_path / name / "app.pyz").read_bytes() for name in "ab")
+    if first != second:  # the order of the command line is kept in what tells others how to pack it
+        assert len(first) == len(second)
+    pack("app.pyz", "--entry", "prog", *map(os.path.basename, wheels), cwd=tmp_path / "b")
+    assert (tmp_path / "b/app.pyz").read_bytes() == first
+
+
+def other_interpreters():
+    versions = Path.home() / ".pyenv/versions"
+    here = "%d.%d" % sys.version_info[:2]
+    found = [path / "bin/python" for path in sorted(versions.glob("3.*")) if not path.name.startswith(here + ".")]
+    return [str(path) for path in found if path.exists()] or [shutil.which("python2") or ""]
+
+
+@pytest.mark.parametrize("python", other_interpreters())
+def test_another_interpreter_is_told_so_in_one_line(app, python):
+    if not python:
+        pytest.skip("there is no other interpreter here")
+    done = run(app, flags=(), python=python)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+    here = "%d.%d" % sys.version_info[:2]
+    assert f"app.pyz is for CPython {here}" in done.stderr
+    assert "pack it for this one with: intact pack --for 3." in done.stderr or "needs CPython 3.11 or newer" in done.stderr
+
+
+def altered(app, target, needle):
+    data = bytearray(app.read_bytes())
+    data[data.index(needle) + len(needle) // 2] ^= 0x20
+    target.write_bytes(data)
+    return target
+
+
+def test_an_altered_engine_is_refused(app, tmp_path):
+    done = run(altered(app, tmp_path / "app.pyz", b"The engine of intact."))
+    assert done.returncode == 1 and re.fullmatch(r"intact: .*app\.pyz: engine/.* is not what was packed\n", done.stderr)
+
+
+def test_an_altered_member_is_refused_when_it_is_read(app, tmp_path):
+    broken = altered(app, tmp_path / "app.pyz", b"hello {name}")  # the source; its bytecode stands as it was
+    assert run(broken, "a", "b c").stdout == SAYS
+    done = run(broken, "-c", "import importlib.util as u; u.find_spec('helper').loader.get_source('helper')", env=INTERPRETER, flags=())
+    assert done.returncode == 1 and "helper.py" in done.stderr and "CRC-32" in done.stderr
+    verified = making.intact("verify", broken)
+    assert verified.returncode == 1 and "helper.py" in verified.stdout
+
+
+def test_verify_reads_the_outer_zip_too(app, tmp_path):
+    assert making.intact("verify", app).returncode == 0
+    done = making.intact("verify", altered(app, tmp_path / "app.pyz", b"The engine of intact."))
+    assert done.returncode == 1 and "engine/_engine" in done.stdout
+
+
+def test_an_app_cut_short_is_refused(app, tmp_path):
+    (tmp_path / "app.pyz").write_bytes(app.read_bytes()[:-100])
+    done = making.intact("verify", tmp_path / "app.pyz")
+    assert done.returncode == 1 and "app.pyz" in done.stderr and done.stderr.count("\n") == 1
+
+
+PTH = {
+    "extra/inside.py": "n = 7\n",
+    "marks.py": "import sys\nsys.marked = True\n",
+    "extra.pth": "# comment\nextra\nabsent\n",
+    "marks.pth": "import marks\n",
+}
+
+
+def test_pth_lines_with_paths_apply_and_those_that_import_are_asked_for(wheels, tmp_path):
+    wheel = making.wheel(tmp_path, "paths", PTH)
+    code = "import sys, inside; print(inside.n, hasattr(sys, 'marked'), [p.rpartition('app.pyz')[2] for p in sys.path if 'app.pyz' in p])"
+    done = pack(tmp_path / "app.pyz", wheel)
+    assert "marks.pth: 1 import lines will not run" in done.stdout
+    assert run(tmp_path / "app.pyz", "-c", code).stdout == "7 False ['', '/extra']\n"
+    for name in "marks", "paths":
+        assert "will not run" not in pack(tmp_path / "app.pyz", "--allow-pth", name, wheel).stdout
+        assert run(tmp_path / "app.pyz", "-c", code).stdout == "7 True ['', '/extra']\n"
+    done = making.intact("pack", "-o", tmp_path / "no.pyz", "--allow-pth", "absent", wheel)
+    assert done.returncode == 1 and "absent" in done.stderr and not (tmp_path / "no.pyz").exists()
+
+
+def names(app):
+    with zipfile.ZipFile(app) as outer, outer.open("intact-payload.zip") as payload, zipfile.ZipFile(payload) as inner:
+        return {info.filename: info for info in inner.infolist()}
+
+
+def test_no_source_keeps_bytecode_and_what_does_not_compile(wheels, tmp_path):
+    template = making.wheel(tmp_path, "template", {"template/__init__.py": "n = 1\n", "template/in.py": "{% if %}\n"})
+    done = pack(tmp_path / "app.pyz", "--no-source", "--entry", "prog.cli:main", template, *wheels)
+    assert "without their sources" in done.stderr
+    assert run(tmp_path / "app.pyz", "a", "b c").stdout == SAYS.replace(".py\n", ".pyc\n")
+    found = names(tmp_path / "app.pyz")
+    assert "prog/cli.pyc" in found and "prog/cli.py" not in found and "template/in.py" in found
+
+
+def test_files_can_be_left_out(wheels, tmp_path):
+    tests = {"pkg/__init__.py": "", "pkg/tests/test_x.py": "", "pkg/testing.py": "", "tests/kept.py": "", "pkg/big.bin": "x"}
+    wheel = making.wheel(tmp_path, "pkg", tests)
+    pack(tmp_path / "app.pyz", "--strip-tests", "--exclude", "*.bin", wheel)
+    found = {name for name in names(tmp_path / "app.pyz") if name.endswith((".py", ".bin")) and not name.startswith("intact/")}
+    assert found == {"pkg/__init__.py", "pkg/testing.py", "tests/kept.py"}
+    code = "import importlib.metadata as m; print(sorted(map(str, m.files('pkg'))))"
+    assert "tests/test_x.py" not in run(tmp_path / "app.pyz", "-c", code).stdout
+
+
+@pytest.mark.parametrize("options", [("--compress", "deflate"), ("--compress", "zstd"), ("--compress", "zstd", "--small")])
+def test_compressed_apps_are_smaller_and_run(options, app, wheels, tmp_path):
+    pack(tmp_path / "app.pyz", *options, "--entry", "prog.cli:main", *wheels)
+    assert run(tmp_path / "app.pyz", "a", "b c").stdout == SAYS
+    whole, packed = (sum(info.compress_size for info in names(path).values()) for path in (app, tmp_path / "app.pyz"))
+    assert packed < whole / 2
+
+
+def test_a_full_disk_leaves_nothing(wheels, tmp_path):
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    done = making.intact("pack", "-o", tmp_path / "app.pyz", *wheels, preexec_fn=limit)
+    assert done.returncode == 1 and "File too large" in done.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_redirect_can_be_off(app):
+    """Then modules are imported, and files not opened by path."""
+    off = {**INTERPRETER, "INTACT_FILES": "0"}
+    done = run(app, "-c", "import helper, intact; print(helper.greet('you'), intact.mounts()[0].files)", flags=(), env=off)
+    assert done.stdout == "hello you False\n", done.stderr
+
+
+def test_where_memory_may_not_be_executed_a_directory_will_do(app, tmp_path):
+    """The engine is written there, and only there, when the user says so."""
+    done = run(app, "a", "b c", flags=(), env={**os.environ, "INTACT_EXTRACT": str(tmp_path)})
+    assert done.stdout == SAYS, done.stderr
+    assert [path.name.startswith("_engine-") for path in tmp_path.iterdir()] == [True]
+    assert run(app, "a", "b c", flags=(), env={**os.environ, "INTACT_EXTRACT": str(tmp_path)}).stdout == SAYS
