@@ -4,29 +4,89 @@ from __future__ import annotations
 
 import _imp
 import argparse
-import sys
+import os
+import shutil
+import subprocess
+import zipfile
 from collections.abc import Callable
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 import intact
 from intact import _engine
 from intact._pack import bytecode, layout
 from intact._pack.app import Build
+from intact._pack.errors import PackError
 from intact._pack.resolve import resolve
 from intact._pack.target import Target
 
+Progress = Callable[[str], None]
 
-def prepare(options: argparse.Namespace, directory: str, progress: Callable[[str], None]) -> list[Build]:
-    """Resolve and fetch what the command line asks for."""
-    here = Target.here()
-    wheels = resolve(
-        options.requirements,
-        directory,
-        target=here,
-        files=options.requirement,
-        constraints=options.constraint,
-        lock=options.lock,
-        progress=progress,
+
+def prepare(options: argparse.Namespace, directory: str, progress: Progress) -> list[Build]:
+    """Resolve and fetch, below `directory`, what the command line asks for. Raises PackError if that cannot be had."""
+    pythons = dict.fromkeys(options.pythons) or [Target.here().python]
+    targets = [Target(python, options.platform) for python in pythons]
+    engines = [_engine_for(target, options.engine) for target in targets]  # before the long work
+    builds = []
+    for number, (target, (suffix, engine)) in enumerate(zip(targets, engines, strict=True)):
+        if len(targets) > 1:
+            progress(f"for {target}")
+        wheels = resolve(
+            options.requirements,
+            os.path.join(directory, str(number)),
+            target=target,
+            files=options.requirement,
+            constraints=options.constraint,
+            lock=options.lock,
+            progress=progress,
+        )
+        compiler = bytecode.compile_all if target.is_here else _compiler_for(target)
+        if compiler is None:
+            if options.no_source:
+                raise PackError(f"python{target.python}", "is not here, and without it there is no bytecode to keep instead of sources")
+            progress(f"python{target.python} is not here: nothing is compiled for it")
+        builds.append(Build(target.python, suffix, engine, wheels, compiler or (lambda sources: []), _checker_for(target)))
+    return builds
+
+
+def _engine_for(target: Target, wheels: list[str]) -> tuple[str, bytes]:
+    """The suffix of extension modules, and intact's own for the target: this one's, or out of a wheel that the user names."""
+    for wheel in wheels:
+        if _fits(wheel, target):
+            with zipfile.ZipFile(wheel) as archive:
+                for name in archive.namelist():
+                    if name.startswith("intact/_engine."):
+                        return name.removeprefix("intact/_engine"), archive.read(name)
+    if target.is_here and os.path.basename(_engine.__file__).startswith("_engine."):
+        with open(_engine.__file__, "rb") as file:
+            return _imp.extension_suffixes()[0], file.read()
+    raise PackError(
+        str(target), f"its engine is in the wheel that `pip wheel intact` makes there: name that wheel with --engine (of intact {intact.__version__})"
     )
-    with open(_engine.__file__, "rb") as file:
-        engine = file.read()
-    return [Build(here.python, _imp.extension_suffixes()[0], engine, wheels, bytecode.compile_all, layout.check_here)]
+
+
+def _fits(wheel: str, target: Target) -> bool:
+    try:
+        return bool(parse_wheel_filename(os.path.basename(wheel))[3] & set(target.tags))
+    except InvalidWheelFilename as error:
+        raise PackError(wheel, str(error)) from error
+
+
+def _checker_for(target: Target) -> Callable[[str], None]:
+    if target.is_here:
+        return layout.check_here
+
+    def check(wheel: str) -> None:
+        if not _fits(wheel, target):
+            raise PackError(wheel, f"the wheel is not for {target}")
+
+    return check
+
+
+def _compiler_for(target: Target) -> bytecode.Compiler | None:
+    """Bytecode is the version's, whatever the machine: any interpreter of that version will do."""
+    python = shutil.which(f"python{target.python}")
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
+        return None
+    return lambda sources: bytecode.compile_by(python, sources)

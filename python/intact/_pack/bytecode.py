@@ -1,11 +1,16 @@
-"""Compiling ahead: unchecked-hash bytecode (PEP 552), which is used without a look at the source."""
+"""Compiling ahead: unchecked-hash bytecode (PEP 552), which is used without a look at the source.
+
+As a program, for interpreters that know nothing of intact: (path, source) pairs from stdin, (path, bytecode) pairs to stdout.
+"""
 
 from __future__ import annotations
 
 import importlib._bootstrap_external as bootstrap
 import importlib.util
+import marshal
 import os
 import signal
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +55,14 @@ def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, byt
         yield from _named(work, pool.map(_compile, work, chunksize=16))
 
 
+def compile_by(python: str, sources: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The same by another interpreter, given by its path."""
+    command = [python, "-I", "-S", os.path.abspath(__file__)]
+    done = subprocess.run(command, input=marshal.dumps(list(sources)), stdout=subprocess.PIPE, check=True)
+    compiled: list[tuple[str, bytes]] = marshal.loads(done.stdout)
+    return compiled
+
+
 def _named(work: list[tuple[str, bytes]], results: Iterable[bytes | None]) -> Iterator[tuple[str, bytes]]:
     for (path, _), content in zip(work, results, strict=True):
         if content is not None:
@@ -65,3 +78,7 @@ def _compile(module: tuple[str, bytes]) -> bytes | None:
     except (SyntaxError, ValueError):  # a template, or another version's grammar
         return None
     return bytes(bootstrap._code_to_hash_pyc(code, importlib.util.source_hash(source), False))  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(marshal.dumps(list(compile_all(marshal.load(sys.stdin.buffer)))))
