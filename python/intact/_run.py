@@ -9,13 +9,13 @@ import builtins
 import importlib
 import os
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import ModuleType
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, TracebackType
+    from types import CodeType
 
 
 def run(program: list[str]) -> int:
@@ -60,7 +60,10 @@ def run_function(module: str, function: str) -> int:
 def run_stdin(argv: list[str]) -> int:
     """Run the program that stdin holds."""
     sys.argv = argv
-    source, main = sys.stdin.read(), _fresh_main()
+    with open(0, "rb", closefd=False) as file:
+        source = file.read()
+    main = _fresh_main()
+    main.__dict__.update(__file__="<stdin>", __cached__=None)
     if not sys.flags.safe_path:
         sys.path.insert(0, "")
     return _exit_code(lambda: exec(compile(source, "<stdin>", "exec", dont_inherit=True), main.__dict__))
@@ -72,30 +75,43 @@ def _exit_code(program: Callable[[], object]) -> int:
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
-        error.__traceback__ = _without_ours(error.__traceback__)
-        sys.excepthook(type(error), error, error.__traceback__)
+        show(error)
         return 1
     return 0
 
 
+def show(error: BaseException) -> None:
+    """Print a program's exception as python does that ends of it, without the frames of ours that it came through."""
+    at = error.__traceback__
+    while at is not None and os.path.dirname(at.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+        at = at.tb_next
+    error.__traceback__ = at
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, at
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
+    sys.excepthook(type(error), error, at)
+
+
 def _compile_command(text: str) -> CodeType:
     """Compile the program of ``-c``. From 3.13 on python's tracebacks show the lines of a command, by linecache."""
-    import linecache
-
     code = compile(text, "<string>", "exec", dont_inherit=True)
-    if register := getattr(linecache, "_register_code", None):
+    if sys.version_info >= (3, 13):
+        import linecache
+
+        register = linecache._register_code  # type: ignore[attr-defined]
         register(code if hasattr(linecache, "_interactive_cache") else "<string>", text, "<string>")  # 3.13.0: by name
     return code
 
 
 def _run_script(script: str, main: ModuleType) -> None:
     path = os.path.abspath(script)
-    if os.path.isdir(path) or _is_zip(path):
+    if _can_be_imported_from(path):
         import runpy
 
-        # An application with a __main__ of its own: it stands first on sys.path itself.
+        # A directory or archive with a __main__ of its own: it stands first on sys.path itself.
         _drop_first_path()
-        runpy.run_path(script, run_name="__main__")
+        sys.path.insert(0, path)
+        runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]
         return
     try:
         with open(path, "rb") as file:
@@ -104,27 +120,22 @@ def _run_script(script: str, main: ModuleType) -> None:
         print(f"{sys.executable}: can't open file {path!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
         raise SystemExit(2) from None
     _set_first_path(os.path.dirname(path))
-    main.__dict__.update(__file__=path, __loader__=SourceFileLoader("__main__", path), __cached__=None)
-    exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
+    loader = (SourcelessFileLoader if path.endswith(".pyc") else SourceFileLoader)("__main__", path)
+    main.__dict__.update(__file__=path, __loader__=loader, __cached__=None)
+    compiled = isinstance(loader, SourcelessFileLoader)
+    code = loader.get_code("__main__") if compiled else compile(source, path, "exec", dont_inherit=True)
+    exec(code, main.__dict__)  # type: ignore[arg-type]  # a SourcelessFileLoader gives code or raises
 
 
-def _is_zip(path: str) -> bool:
-    import zipimport
-
-    try:
-        zipimport.zipimporter(path)
-    except zipimport.ZipImportError:
-        return False
-    return True
-
-
-def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback from the program's first frame on; ours and runpy's stand before it."""
-    ours = {__file__, "<frozen runpy>"}
-    at = traceback
-    while at is not None and (at.tb_frame.f_code.co_filename in ours or at.tb_frame.f_code.co_filename.endswith("/runpy.py")):
-        at = at.tb_next
-    return at
+def _can_be_imported_from(path: str) -> bool:
+    """Whether a path hook knows it: how python tells a directory or archive from a script."""
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+        except ImportError:
+            continue
+        return True
+    return False
 
 
 def _fresh_main() -> ModuleType:
