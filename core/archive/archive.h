@@ -82,6 +82,9 @@ class Archive {
   // Seconds since the epoch.
   virtual std::int64_t mtime(std::size_t index) const = 0;
 
+  // The file or directory that it is read from, owned by the archive; -1 for memory.
+  virtual int descriptor() const { return -1; }
+
   // The member whole, its CRC-32 checked. A stored member of an archive in memory is not copied.
   virtual Result<Bytes> read(std::size_t index) const = 0;
 

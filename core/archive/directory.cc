@@ -129,6 +129,7 @@ class DirectoryArchive final : public Archive {
     return {found_.members[index].path, found_.members[index].directory};
   }
   std::size_t unreachable() const override { return found_.unreachable; }
+  int descriptor() const override { return root_.get(); }
 
   std::int64_t mtime(std::size_t index) const override;
   Result<Bytes> read(std::size_t index) const override;

@@ -59,6 +59,7 @@ class ZipArchive final : public Archive {
   std::size_t size() const override { return directory_.size(); }
   Member member(std::size_t index) const override { return directory_.entry(index); }
   MemberName member_name(std::size_t index) const override { return directory_.member_name(index); }
+  int descriptor() const override { return input_.fd(); }
   std::size_t unreachable() const override { return directory_.unreachable(); }
 
   std::int64_t mtime(std::size_t index) const override { return directory_.mtime(index); }

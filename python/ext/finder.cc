@@ -163,6 +163,11 @@ PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args,
   const std::string_view name = utf8_view(fullname);
   if (name.data() == nullptr) return nullptr;
   ModuleState& state = type_state(type);
+  if (PyObject* watcher = PyDict_GetItemWithError(state.watched.get(), fullname)) {
+    const PyRef held = PyRef::borrow(watcher);
+    return PyObject_CallOneArg(held.get(), fullname);
+  }
+  if (PyErr_Occurred()) return nullptr;
   std::optional<Found> found;
   {
     const ReadGuard tree(engine().tree);

@@ -79,7 +79,8 @@ bool intern_names(ModuleState& state) {
   state.spec_keywords = PyRef::steal(Py_BuildValue("(ss)", "origin", "is_package"));
   state.compile_keywords = PyRef::steal(Py_BuildValue("(s)", "dont_inherit"));
   state.empty_tuple = PyRef::steal(PyTuple_New(0));
-  return state.spec_keywords && state.compile_keywords && state.empty_tuple;
+  state.watched = PyRef::steal(PyDict_New());
+  return state.spec_keywords && state.compile_keywords && state.empty_tuple && state.watched;
 }
 
 // What this interpreter imports: extension suffixes, and the suffix of cached bytecode (PEP 3147, PEP 488).
@@ -144,6 +145,13 @@ PyObject* set_files(PyObject*, PyObject* argument) {
   Py_RETURN_NONE;
 }
 
+PyObject* watch(PyObject* module, PyObject* args) {
+  PyObject *name = nullptr, *find_spec = nullptr;
+  if (!PyArg_ParseTuple(args, "UO:_watch", &name, &find_spec)) return nullptr;
+  if (PyDict_SetItem(module_state(module).watched.get(), name, find_spec) < 0) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyObject* roots(PyObject*, PyObject*) {
   PyRef list = PyRef::steal(PyList_New(0));
   if (!list) return nullptr;
@@ -164,8 +172,9 @@ int exec(PyObject* module) {
              : -1;
 }
 
-// The module's types hold the module, which holds them: only the collector can end a sub-interpreter's. What else the
-// state holds leads back to neither. Clearing the types is enough to break the circle.
+// The module's types hold the module, which holds them, and so does who is asked for a watched module: only the
+// collector can end a sub-interpreter's. What else the state holds leads back to neither. Clearing the types is enough
+// to break the circle.
 int traverse_module(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<const ModuleState*>(PyModule_GetState(module));
   if (state == nullptr) return 0;
@@ -173,6 +182,7 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
                             &state->source_loader_type, &state->bytecode_loader_type, &state->extension_loader_type}) {
     Py_VISIT(type->get());
   }
+  Py_VISIT(state->watched.get());
   return 0;
 }
 
@@ -194,6 +204,7 @@ PyMethodDef kFunctions[] = {
      "loaded."},
     {"_set_files", set_files, METH_O, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
+    {"_watch", watch, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 

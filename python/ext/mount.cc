@@ -3,6 +3,9 @@
 
 #include "python/ext/mount.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
 #include <new>
 #include <numeric>
 
@@ -36,8 +39,19 @@ std::string path_text(PyObject* text) {
   return text == nullptr ? std::string() : std::string(path_view(text, holder));
 }
 
-Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, const std::string& name,
-                                             const Limits& limits) {
+// The archive of a file that is open already, read through a descriptor of our own.
+Result<std::unique_ptr<Archive>> open_descriptor(int descriptor, std::string name, const Limits& limits) {
+  UniqueFd own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  if (own) return open_archive(Source{std::move(name), std::move(own)}, limits);
+  Error error = system_error(errno, "its descriptor is not open");
+  error.archive = std::move(name);
+  return error;
+}
+
+// `descriptor`, if it is one, is the file that `source` names.
+Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, int descriptor,
+                                             const std::string& name, const Limits& limits) {
+  if (PyUnicode_Check(source) && descriptor >= 0) return open_descriptor(descriptor, path_text(source), limits);
   if (PyUnicode_Check(source)) return open_archive(path_text(source), limits);
   Py_buffer buffer;
   if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
@@ -87,16 +101,16 @@ PyObject* share_mount(PyTypeObject* type, const MountObject& other) {
 }
 
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* const kNames[] = {"source", "root",    "name",        "prefixes",        "first",
-                                       "files",  "extract", "max_members", "max_member_size", "max_directory_size",
-                                       nullptr};
+  static const char* const kNames[] = {"source",     "root",    "name",        "prefixes",        "first",
+                                       "files",      "extract", "max_members", "max_member_size", "max_directory_size",
+                                       "descriptor", nullptr};
   PyObject *source = nullptr, *prefixes = nullptr;
   PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
-  int first = 0, files = 1;
+  int first = 0, files = 1, descriptor = -1;
   Limits limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&:Mount", const_cast<char**>(kNames), &source, &root,
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&i:Mount", const_cast<char**>(kNames), &source, &root,
                                    &name, &prefixes, &first, &files, &extract, count_of, &limits.members, count_of,
-                                   &limits.member_size, count_of, &limits.directory_size)) {
+                                   &limits.member_size, count_of, &limits.directory_size, &descriptor)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
@@ -110,7 +124,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                        .files = files != 0,
                        .extract_directory = path_text(extract)};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
-  auto archive = open_source(state, source, options.name, limits);
+  auto archive = open_source(state, source, descriptor, options.name, limits);
   if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
   const std::string_view format = (*archive)->format();
   // What the file system itself answers needs no redirect.
@@ -200,6 +214,17 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
   }
   Py_END_ALLOW_THREADS
   return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
+}
+
+// A descriptor of the caller's own, at least `minimum`, of what the archive is read from; None for memory.
+PyObject* mount_duplicate(PyObject* self, PyObject* minimum) {
+  const MountPtr mount = opened(self);
+  const long least = mount ? PyLong_AsLong(minimum) : -1;
+  if (!mount || (least == -1 && PyErr_Occurred())) return nullptr;
+  const int file = mount->archive().descriptor();
+  if (file < 0) Py_RETURN_NONE;
+  const int own = ::fcntl(file, F_DUPFD_CLOEXEC, static_cast<int>(least));
+  return own < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyLong_FromLong(own);
 }
 
 PyObject* mount_members(PyObject* self, PyObject*) {
@@ -294,6 +319,7 @@ PyMethodDef kMethods[] = {
     {"_attach", mount_attach, METH_NOARGS, nullptr},
     {"_detach", mount_detach, METH_NOARGS, nullptr},
     {"_check", mount_check, METH_O, nullptr},
+    {"_duplicate", mount_duplicate, METH_O, nullptr},
     {"_list", mount_list, METH_O, nullptr},
     {"_members", mount_members, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},

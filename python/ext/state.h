@@ -33,6 +33,8 @@ struct ModuleState {
   PyRef str_found, str_name, str_path, str_cached, str_set_fileattr, str_locations, str_dict, str_exec, str_check_pycs;
   PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()
 
+  PyRef watched;  // dict from a module's name to who is asked for its spec instead of us, see Finder
+
   ImportRules rules;
   std::string cache_suffix;  // ".cpython-311.opt-1.pyc"
   std::shared_ptr<Graveyard> graveyard = std::make_shared<Graveyard>();

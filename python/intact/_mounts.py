@@ -13,7 +13,11 @@ from intact import _engine
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
     from typing import Any
+
+    from intact._children import _Copy
 
     from typing_extensions import Buffer
 
@@ -29,7 +33,11 @@ class Mount(_engine.Mount):
     one. As a context manager it is unmounted at the end of the block.
     """
 
-    __slots__ = ()
+    # What it was made of, source, prefixes and caps, until it is unmounted; and for bytes their copy in a file of
+    # memory, once a child was started. Both are for _children.py.
+    __slots__ = ("_copy", "_given")
+    _given: tuple[Any, tuple[str, ...], dict[str, Any]] | None
+    _copy: _Copy | None
 
     def unmount(self) -> bool:
         """Take the archive out of the tree; False if it was not mounted.
@@ -40,6 +48,7 @@ class Mount(_engine.Mount):
         if self in _mounted:
             _mounted.remove(self)
         gone = self._detach()
+        self._given = self._copy = None
         if gone and not any(other.root == self.root for other in _mounted):
             _forget_path(self.root)
             if self.root in _on_path and self.root in sys.path:
@@ -110,17 +119,24 @@ def mount(
         from intact import _tags
 
         _tags.check(mounted)
+    return _show(mounted, (source, tuple(prefixes), options))
+
+
+def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) -> Mount:
+    """Make an opened archive visible."""
+    mounted._given, mounted._copy = given, None
     mounted._attach()
     _mounted.insert(0, mounted)
-    _forget_path(root)
-    _show_on_path(root)
-    _log("mounted %s: %d files", root, mounted)
+    _forget_path(mounted.root)
+    _show_on_path(mounted.root)
+    _log("mounted %s: %d files", mounted.root, mounted)
     return mounted
 
 
 def adopt(attached: _engine.Mount) -> Mount:
     """The Mount of what the engine has mounted already, under a root that stands on ``sys.path``."""
     mounted = Mount(attached, attached.root, attached.name, ())
+    mounted._given, mounted._copy = (mounted.root, (), {}), None
     _mounted.insert(0, mounted)
     _on_path.add(mounted.root)
     _forget_path(mounted.root)
@@ -162,6 +178,38 @@ def _log(message: str, root: str, counted: Mount | None = None) -> None:
         logging.getLogger("intact").debug(message, root, *(() if counted is None else (len(counted),)))
 
 
+def _handing_over(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which starts programs, such that a python among them is handed the mounts."""
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        if not _mounted:
+            return function(*arguments, **options)
+        from intact import _children
+
+        return _children.start(function, arguments, options)
+
+    start.__name__, start.__qualname__, start.__doc__ = function.__name__, function.__qualname__, function.__doc__
+    start.__wrapped__ = function  # type: ignore[attr-defined]
+    return start
+
+
+def _find_patching(name: str) -> ModuleSpec | None:
+    from intact import _patching
+
+    return _patching.find_spec(name)
+
+
+def _watch_starts() -> None:
+    """Patch what starts programs. _children.py itself is loaded when there is something to hand over."""
+    for name in ("execv", "execve", "posix_spawn", "posix_spawnp"):
+        setattr(os, name, _handing_over(getattr(os, name)))
+    os.supports_fd.add(os.execve)
+    for module, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
+        if hasattr(sys.modules.get(module), name):
+            setattr(sys.modules[module], name, _handing_over(getattr(sys.modules[module], name)))
+    _engine._watch("_posixsubprocess", _find_patching)
+
+
 def _install() -> None:
     """Put the finder before importlib's own, the path hook before zipimport's, and existing roots on sys.path.
 
@@ -175,6 +223,7 @@ def _install() -> None:
     sys.path_hooks.insert(0, _engine.EntryFinder)
     for root in reversed(_engine._roots()):
         _show_on_path(root)
+    _watch_starts()
 
 
 _install()
