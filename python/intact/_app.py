@@ -14,18 +14,26 @@ if TYPE_CHECKING:
     from intact import _engine
 
 
-def run(booted: _engine.Mount, config: dict[str, Any]) -> int:
-    """Run the program of `config`; the exit code, while SystemExit passes through.
+def settle(booted: _engine.Mount, config: dict[str, Any], at: int) -> None:
+    """Make the mounted app what this process is: its root and the paths of its ``.pth`` files stand in ``sys.path`` from `at` on.
 
-    entry: "module:function", "module", or None for an interpreter. paths: directories below the root for ``sys.path``; lines: what
-    ``.pth`` files are allowed to execute. isolated: whether the packages installed on the host are out of sight.
+    paths: directories below the root. lines: what ``.pth`` files are allowed to execute. isolated: whether the packages
+    installed on the host are out of sight.
     """
-    mount = _mounts.adopt(booted)
+    mount = _mounts.app = _mounts.adopt(booted)
     if config["isolated"]:
         _leave_site_packages()
-    sys.path[1:1] = [f"{mount.root}/{path}" for path in config["paths"]]
+    sys.path[:] = [path for path in sys.path if path != mount.root]
+    sys.path[at:at] = [mount.root, *(f"{mount.root}/{path}" for path in config["paths"])]
     for line in config["lines"]:
         exec(line, {})
+
+
+def run(config: dict[str, Any]) -> int:
+    """Run the program of `config`; the exit code, while SystemExit passes through.
+
+    entry: "module:function", "module", or None for an interpreter.
+    """
     entry: str | None = config["entry"]
     if entry is None or os.environ.get("INTACT_INTERPRETER", "0") not in ("", "0"):
         return _interpreter(sys.argv[1:])

@@ -1,7 +1,7 @@
 """The program of an app: ``__main__`` of its outer zip (docs/formats/app.md).
 
 It loads the packed engine through a memory file, mounts the payload and hands over to what lies in it. It runs before anything of
-intact is there, on whatever interpreter the user has, so it has to be understood by old ones too. The packer appends a call of start.
+intact is there, on whatever interpreter the user has, so it has to be understood by old ones too. The packer appends CONFIG and a call of start.
 """
 
 import sys
@@ -18,24 +18,33 @@ def start(config, loader):
         sys.exit(_for_others(config, loader.archive, suffix))
     import os
 
-    app = os.path.abspath(loader.archive)
     if sys.path and sys.path[0] == loader.archive:
         del sys.path[0]
-    sys.path.insert(0, app)
-    extract = os.environ.get("INTACT_EXTRACT")
+    booted = enter(config, loader, os.path.abspath(loader.archive), loader.archive)
+    from intact import _app
+
+    _app.settle(booted, config, 0)
+    sys.exit(_app.run(config))
+
+
+def enter(config, loader, root, name, descriptor=-1):
+    """Load the engine, mount the app (of `descriptor`, if that is one) and have `intact` come from it; the engine's Mount."""
+    import os
+
+    suffix, extract = _suffix(), os.environ.get("INTACT_EXTRACT")
     engine = sys.modules.get("intact._engine") or _load_engine(loader, suffix, config["engines"][suffix], extract)
     options = {"extract": os.path.abspath(extract)} if extract else {}
     try:
-        mount = engine.Mount(app, app, loader.archive, (), files=os.environ.get("INTACT_FILES") != "0", **options)
+        mount = engine.Mount(root, root, name, (), files=os.environ.get("INTACT_FILES") != "0", descriptor=descriptor, **options)
     except (engine.Error, OSError) as error:
         sys.exit("intact: %s" % error)
     mount._attach()
     if not any(isinstance(finder, engine.Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, engine.Finder())
-    from intact import _app
+    import intact
 
-    sys.modules["intact"]._engine = engine
-    sys.exit(_app.run(mount, config))
+    intact._engine = engine
+    return mount
 
 
 def _suffix():

@@ -27,6 +27,21 @@ if TYPE_CHECKING:
     Starter: TypeAlias = Callable[..., Any]
     Handed: TypeAlias = tuple[str, str, str, tuple[str, ...], dict[str, Any], int]
 
+# What the program of an app is called in a child, which enters the app and starts another program.
+CHILD = "<child of an app>"
+_ENTER_APP = f"""\
+import sys, zipimport
+loader = zipimport.zipimporter("/proc/self/fd/{{descriptor}}")
+boot = dict(__name__={CHILD!a}, __loader__=loader)
+exec(loader.get_code("__main__"), boot)
+path = sys.path[:]
+del sys.path[:not sys.flags.safe_path]
+booted = boot["enter"](boot["CONFIG"], loader, {{root!a}}, {{name!a}}, {{descriptor}})
+from intact import _app, _child
+sys.path[:] = path
+_app.settle(booted, boot["CONFIG"], not sys.flags.safe_path)
+"""
+
 # Descriptors are handed over under numbers that programs do not choose for themselves, as socket activation chooses 3.
 _LEAST_DESCRIPTOR = 100
 
@@ -123,7 +138,7 @@ def _hand_over(
             name = source if isinstance(source, str) else mount.name
             options = {"first": mount.first, "files": mount.files, **caps}
             handed.append((name, mount.root, mount.name, prefixes, options, number))
-        boot = f"{_boot()}\n_child.take_over({program[1:]!a}, {handed!a})"
+        boot = f"{_boot(handed)}\n_child.take_over({program[1:]!a}, {handed!a})"
         return call([argv[0], *program[0], "-c", boot, *argv[program[1] :]], descriptors)
     finally:
         for descriptor in descriptors:
@@ -191,11 +206,16 @@ class _Copy:
             close(self.descriptor)
 
 
-def _boot() -> str:
+def _boot(handed: list[Handed]) -> str:
     """The source text that gives a child this very intact: afterwards `_child` is its module, and `sys.path` as it was.
 
-    Python has put the current directory first there for -c, where a script would not have it: it is left out meanwhile.
+    Python has put the current directory first there for -c, where a script would not have it: it is left out meanwhile. In an app
+    intact is the app's own, whose mount the text makes instead of what takes the others.
     """
+    own = next((mount for mount in handed if _mounts.app is not None and mount[1] == _mounts.app.root), None)
+    if own is not None:
+        handed.remove(own)
+        return _ENTER_APP.format(root=own[1], name=own[2], descriptor=own[5])
     place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return (
         f"import sys\npath = sys.path[:]\nsys.path[:not sys.flags.safe_path] = [{place!a}]\n"

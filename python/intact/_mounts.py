@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _mounted: list[Mount] = []  # newest first
+app: Mount | None = None  # that this process is, if it is one
 _on_path: set[str] = set()  # roots that we put on sys.path
 _unnamed = 0
 

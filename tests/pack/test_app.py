@@ -375,3 +375,39 @@ def test_where_memory_may_not_be_executed_a_directory_will_do(app, tmp_path):
     assert done.stdout == SAYS, done.stderr
     assert [path.name.startswith("_engine-") for path in tmp_path.iterdir()] == [True]
     assert run(app, "a", "b c", flags=(), env={**os.environ, "INTACT_EXTRACT": str(tmp_path)}).stdout == SAYS
+
+
+CHILDREN = {
+    "many/__init__.py": "",
+    "many/work.py": """
+import multiprocessing, os, subprocess, sys
+from concurrent.futures import ProcessPoolExecutor
+import helper
+
+def square(n):
+    import helper
+    return helper.greet(str(n * n))
+
+def main():
+    for method in ("spawn", "forkserver", "fork"):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+            print(method, list(pool.map(square, [2])))
+    for command in (["-m", "many.child"], ["-c", "import many.child"], [os.path.dirname(__file__) + "/child.py"]):
+        print(subprocess.run([sys.executable, *command], capture_output=True, text=True))
+    print(subprocess.run([sys.executable, "-I", sys.argv[0], "again"], capture_output=True, text=True).stdout if len(sys.argv) == 1 else "self")
+""",
+    "many/child.py": "import helper, intact, sys\nprint(helper.greet('parent'), len(intact.mounts()), [p for p in sys.path if 'site-packages' in p])\n",
+}
+
+
+def test_children_find_the_app(wheels, tmp_path):
+    """multiprocessing's three ways, -m, -c, a script below the root, and the app itself; and nothing is created for it."""
+    wheel = making.wheel(tmp_path, "many", CHILDREN)
+    app = tmp_path / "app.pyz"
+    pack(app, "--entry", "many.work:main", wheel, *wheels)
+    done = run(app, flags=(), cwd="/", env={})
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and lines[:3] == [f"{way} ['hello 4']" for way in ("spawn", "forkserver", "fork")], done.stdout + done.stderr
+    for line in lines[3:6]:
+        assert "returncode=0, stdout='hello parent 1 []\\n', stderr=''" in line
+    assert "self" in lines

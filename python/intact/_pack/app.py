@@ -20,6 +20,7 @@ from importlib import resources
 from typing import Any
 
 import intact
+from intact._children import CHILD
 from intact._info import entry_points
 from intact._names import is_shared_object
 from intact._pack import bytecode
@@ -125,7 +126,8 @@ def pack(
 def _program(config: dict[str, Any]) -> bytes:
     source = pkgutil.get_data("intact", "_boot.py")
     assert source is not None
-    return source + f"\n\nstart({config!r}, __loader__)\n".encode()
+    # A child of the app enters it by the same code, and starts another program (_children.py).
+    return source + f"\n\nCONFIG = {config!r}\n\nif __name__ != {CHILD!r}:\n    start(CONFIG, __loader__)\n".encode()
 
 
 class _Payload:
