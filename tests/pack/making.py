@@ -9,11 +9,14 @@ from support.wheels import record_line
 PURE = "py3-none-any"
 
 
-def wheel(directory, name, files, *, version="1.0", tag=PURE, record=lambda text: text, purelib=True):
-    """Writes NAME-VERSION-TAG.whl with `files` (path to str or bytes); `record` changes RECORD's text."""
+def wheel(
+    directory, name, files, *, version="1.0", tag=PURE, record=lambda text: text, purelib=True, metadata=""
+):
+    """Writes NAME-VERSION-TAG.whl with `files` (path to str or bytes); `record` changes RECORD's text; `metadata` is lines
+    that METADATA has more."""
     info = f"{name}-{version}.dist-info"
     content = {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
-    content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}".encode()
     content[f"{info}/WHEEL"] = (
         f"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: {str(purelib).lower()}\nTag: {tag}\n".encode()
     )
