@@ -123,11 +123,12 @@ def _hand_over(
     program = read_command_line(line)
     if program is None or _starts_itself(line, program, cwd):
         return call(argv, [])
-    least = max(min(_LEAST_DESCRIPTOR, os.sysconf("SC_OPEN_MAX") // 2), (first or 0) + len(_mounts._mounted))
+    mounts = _mounts._mounted[::-1]
+    least = max(min(_LEAST_DESCRIPTOR, os.sysconf("SC_OPEN_MAX") // 2), (first or 0) + len(mounts))
     descriptors: list[int] = []
     handed: list[Handed] = []
     try:
-        for mount in reversed(_mounts._mounted):
+        for mount in mounts:
             given = mount._given
             descriptor = _descriptor(mount, given[0], least) if given else None
             if given is None or descriptor is None:
@@ -138,7 +139,10 @@ def _hand_over(
             name = source if isinstance(source, str) else mount.name
             options = {"first": mount.first, "files": mount.files, **caps}
             handed.append((name, mount.root, mount.name, prefixes, options, number))
-        boot = f"{_boot(handed)}\n_child.take_over({program[1:]!a}, {handed!a})"
+        boot = _boot(handed)
+        if boot is None:
+            return call(argv, [])
+        boot += f"\n_child.take_over({program[1:]!a}, {handed!a})"
         return call([argv[0], *program[0], "-c", boot, *argv[program[1] :]], descriptors)
     finally:
         for descriptor in descriptors:
@@ -206,17 +210,20 @@ class _Copy:
             close(self.descriptor)
 
 
-def _boot(handed: list[Handed]) -> str:
+def _boot(handed: list[Handed]) -> str | None:
     """The source text that gives a child this very intact: afterwards `_child` is its module, and `sys.path` as it was.
 
     Python has put the current directory first there for -c, where a script would not have it: it is left out meanwhile. In an app
-    intact is the app's own, whose mount the text makes instead of what takes the others.
+    intact is the app's own, whose mount the text makes instead of what takes the others. None where this intact cannot be had: the
+    app was unmounted, or the package lies in another archive.
     """
     own = next((mount for mount in handed if _mounts.app is not None and mount[1] == _mounts.app.root), None)
     if own is not None:
         handed.remove(own)
         return _ENTER_APP.format(root=own[1], name=own[2], descriptor=own[5])
     place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if _mounts.app is not None or any(mount.root == place for mount in _mounts._mounted):
+        return None
     return (
         f"import sys\npath = sys.path[:]\nsys.path[:not sys.flags.safe_path] = [{place!a}]\n"
         "from intact import _child\nsys.path[:] = path"

@@ -131,7 +131,7 @@ ENDINGS = {
     "interrupted": "def f(): raise KeyboardInterrupt\nf()",
     "killed": "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
     "at exit": "import atexit, sys; atexit.register(lambda: print(sys.modules['__main__'].mine)); mine = 1",
-    "thread": "import threading, time\ndef late():\n    time.sleep(.1); print(mine)\nthreading.Thread(target=late).start(); mine = 'mine'",
+    "thread": "import threading\ndef late():\n    threading.main_thread().join(); print(mine)\nthreading.Thread(target=late).start(); mine = 'mine'",
 }
 
 
