@@ -43,8 +43,8 @@ test-all: install  ## Run everything: every package, interpreter, sanitizer, com
 	@tools/setup.sh --all
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) tools/test_all.sh $(PYTHON)
 
-bench: install  ## Measure against plain files, zipimport and pip; fail where a figure misses its limit
-	@$(VENV)/bin/python bench/run.py
+bench: install  ## Measure against plain files, zipimport, pip, shiv, PEX and PyInstaller; fail where a figure misses its limit
+	@$(VENV)/bin/python bench/run.py; missed=$$?; $(VENV)/bin/python bench/start.py && exit $$missed
 
 demo: install  ## Run a program on numpy and pandas out of wheels, and prove that nothing was written
 	@$(VENV)/bin/python demo/run.py

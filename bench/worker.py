@@ -12,6 +12,11 @@ import time
 # Loaded by this script itself, so before the clock starts on every side.
 import resource  # noqa: F401
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import memory  # noqa: E402
+
+del sys.path[0]
+
 
 def timed(phase):
     cpu, wall = time.process_time(), time.perf_counter()
@@ -81,32 +86,6 @@ def stdlib_intact(kind):
     return side
 
 
-def memory():
-    """Bytes that are this process's own: anonymous pages, and every page of the memory files that it maps.
-
-    Pages of a memory file are no other process's, whether the kernel calls them anonymous or not, and exist even where
-    they are not mapped; so the whole file counts where it can be asked (map_files), and what is resident elsewhere.
-    """
-    total, seen, current, inode = 0, set(), None, None
-    for line in open("/proc/self/smaps"):
-        fields = line.split()
-        if not fields[0].endswith(":"):
-            is_memory = len(fields) > 5 and fields[5].startswith("/memfd:")
-            current, inode = (fields[0], fields[4]) if is_memory else (None, None)
-        elif fields[0] == "Anonymous:":
-            total += int(fields[1]) * 1024
-        elif fields[0] == "Rss:" and current:
-            try:
-                size = os.stat(f"/proc/self/map_files/{current}").st_blocks * 512
-            except OSError:
-                total += int(fields[1]) * 1024
-                continue
-            if inode not in seen:
-                seen.add(inode)
-                total += size
-    return total
-
-
 def packages_side(prepare):
     def side(inputs):
         def phase():
@@ -115,7 +94,7 @@ def packages_side(prepare):
             import pandas  # noqa: F401
 
         result = timed(phase)
-        return result | {"memory": memory(), "from": sys.modules["numpy"].__file__}
+        return result | {"memory": memory.private(["self"]), "from": sys.modules["numpy"].__file__}
 
     return side
 

@@ -1,0 +1,1 @@
+"""A small command line program of pure Python packages: what bench/start.py starts."""
