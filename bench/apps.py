@@ -1,4 +1,4 @@
-"""What bench/start.py starts: the applications of bench/apps, their wheels, and an interpreter with nothing installed."""
+"""What bench/start.py starts: the applications of bench/apps, their wheels, an interpreter with nothing installed."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ MEMBERS = (200, 20_000)
 def interpreter(directory):
     """A copy of this interpreter's program beside links to its standard library, without what was installed with it.
 
-    Installed packages would be found by the applications, and their start-up hooks would cost some peers and not others.
-    A virtual environment would be as empty, but peers tell it from an interpreter and take longer.
+    Installed packages would be found by the applications, and their start-up hooks would cost some peers and not
+    others. A virtual environment would be as empty, but peers tell it from an interpreter and take longer.
     """
     program = directory / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if not program.exists():

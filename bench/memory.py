@@ -44,8 +44,8 @@ def _private(process, maps, seen):
 def family(process):
     """`process` and the programs that it started and that still run.
 
-    A child that has only been forked is left out: what it has is its parent's, until it starts a program. Such a child is
-    told by its stack, which the kernel places anew for each program.
+    A child that has only been forked is left out: what it has is its parent's, until it starts a program. Such a
+    child is told by its stack, which the kernel places anew for each program.
     """
     found = {}  # by stack
     waiting = [process]

@@ -1,7 +1,7 @@
 """The ways of shipping an application that bench/start.py compares, and how each is built and started.
 
-A way is one entry of PEERS. Everything is built by its tool's own defaults, as a user would who reads its first page, from
-the wheels of one directory and without a network, and everything runs on one interpreter with nothing installed.
+A way is one entry of PEERS. Everything is built by its tool's own defaults, as a user would who reads its first page,
+from the wheels of one directory and without a network; everything runs on one interpreter with nothing installed.
 """
 
 import dataclasses
@@ -71,7 +71,7 @@ def _pex(*options):
 
 def _pyinstaller(layout):
     def build(job):
-        # It takes what is installed beside it, and its users wait for that, too. They name the packages with data files.
+        # It takes what is installed beside it, and its users wait for that, too. They name packages that have data.
         install = [job.tools / "pip", "install", "-q", "--force-reinstall", *job.index, job.app.requirement]
         folder, data = job.target.parent, job.app.entry.split(".")[0]
         places = ["--distpath", folder, "--workpath", folder / "work", "--specpath", folder / "work"]

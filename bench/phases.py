@@ -11,7 +11,6 @@ import os
 import re
 import resource
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,9 +26,9 @@ class Bench:
     """The applications that the sides need, built, and how each phase is measured."""
 
     def __init__(self, directory, sides):
-        self._state = directory / "state"
-        shutil.rmtree(self._state, ignore_errors=True)
-        self._state.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._temporary = tempfile.TemporaryDirectory(prefix="state-", dir=directory)
+        self._state = Path(self._temporary.name)
         workshop = peers.Workshop(directory, apps.interpreter(directory / "python"))
         names = dict.fromkeys(side.split("/")[0] for side in sides)
         self.apps = apps.make(workshop, directory, names)
@@ -110,15 +109,17 @@ class Bench:
             return {"wall": time.perf_counter() - start, "cpu": _children_cpu() - cpu}
 
     def _engine(self, pair):
-        with tempfile.TemporaryDirectory(dir=self._state) as state:
-            _make(Path(state))
-            log = Path(state) / "log"
-            # Only these two calls stop it; all else runs as without strace.
-            calls = ("strace", "-f", "--seccomp-bpf", "-ttt", "-qq", "-e", "trace=execve,memfd_create", "-o", str(log))
-            process = self._start(pair, Path(state), calls, stdin=subprocess.DEVNULL)
+        state = self._used(pair)
+        log = state / "log"
+        # Only these two calls stop it; all else runs as without strace.
+        calls = ("strace", "-f", "--seccomp-bpf", "-ttt", "-qq", "-e", "trace=execve,memfd_create", "-o", str(log))
+        times = []
+        for _ in range(5):  # a few milliseconds each
+            process = self._start(pair, state, calls, stdin=subprocess.DEVNULL)
             output, _ = process.communicate()
             self._check(pair, process, output)
-            return {"wall": _between(log.read_text(), "execve", "memfd_create")}
+            times.append(_between(log.read_text(), "execve", "memfd_create"))
+        return {"engine": min(times)}
 
 
 def _make(state):
@@ -127,7 +128,7 @@ def _make(state):
 
 
 def _changed(directory, since):
-    """How many files below `directory` changed after the time `since`, and their bytes. The file clock may lag a tick."""
+    """How many files below `directory` changed after the time `since`, and their bytes. Its clock may lag a tick."""
     status = [os.lstat(os.path.join(path, name)) for path, _, names in os.walk(directory) for name in names]
     changed = [file.st_size for file in status if file.st_ctime >= since - 0.01]
     return len(changed), sum(changed)

@@ -61,7 +61,8 @@ def show(found):
             cells = []
             for _, name, unit in COLUMNS:
                 known = name in entry and (unit or name in control)
-                cells.append(f"{entry[name] / (unit or control[name]):11.{0 if unit == 1 else 2}f}" if known else " " * 11)
+                digits = 0 if unit == 1 else 2
+                cells.append(f"{entry[name] / (unit or control[name]):11.{digits}f}" if known else " " * 11)
             print(f"{peer:24}" + "".join(cells))
         print()
 
