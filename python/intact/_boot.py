@@ -1,13 +1,19 @@
 """The program of an app: ``__main__`` of its outer zip (docs/formats/app.md).
 
-It loads the packed engine through a memory file, mounts the payload and hands over to what lies in it. It runs before anything of
-intact is there, on whatever interpreter the user has, so it has to be understood by old ones too. The packer appends CONFIG and a call of start.
+It loads the packed engine through a memory file, mounts the payload and hands over to what lies in it. It runs before
+anything of intact is there, on whatever Python 3 the user has, so it has to be understood by old ones too. The packer
+appends CONFIG and a call of start.
 """
 
 import sys
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
+if TYPE_CHECKING:
+    from typing import Any
+    from zipimport import zipimporter
 
-def start(config, loader):
+
+def start(config: "dict[str, Any]", loader: "zipimporter") -> None:
     """Become the application that `config` describes; `loader` is zipimport's, of the outer zip.
 
     engines: extension suffix to the source hash of the engine for it; targets: what they are called; command: what packs another one;
@@ -27,7 +33,7 @@ def start(config, loader):
     sys.exit(_app.run(config))
 
 
-def enter(config, loader, root, name, descriptor=-1):
+def enter(config: "dict[str, Any]", loader: "zipimporter", root: str, name: str, descriptor: int = -1) -> "Any":
     """Load the engine, mount the app (of `descriptor`, if that is one) and have `intact` come from it; the engine's Mount."""
     import os
 
@@ -47,24 +53,25 @@ def enter(config, loader, root, name, descriptor=-1):
     return mount
 
 
-def _suffix():
+def _suffix() -> str:
     if sys.version_info < (3, 11):
-        return None
+        return ""
     import _imp
 
     return _imp.extension_suffixes()[0]
 
 
-def _for_others(config, archive, suffix):
-    here = "%s %d.%d" % ((sys.implementation.name if suffix else "Python",) + tuple(sys.version_info[:2]))
+def _for_others(config: "dict[str, Any]", archive: str, suffix: str) -> str:
+    version = "%d.%d" % (sys.version_info[0], sys.version_info[1])
+    here = "%s %s" % (sys.implementation.name if suffix else "Python", version)
     text = "intact: %s is for %s, and this is %s" % (archive, " and ".join(config["targets"]), here)
-    if suffix is None:
+    if not suffix:
         return text + "; intact needs CPython 3.11 or newer"
     tag = suffix.strip(".").rsplit(".", 1)[0]
-    return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % ("%d.%d" % sys.version_info[:2]))
+    return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % version)
 
 
-def _load_engine(loader, suffix, expected, directory):
+def _load_engine(loader: "zipimporter", suffix: str, expected: str, directory: "str | None") -> "Any":
     """The extension module intact._engine, from memory, or from `directory` where the user names one."""
     import _imp
     import os

@@ -42,7 +42,7 @@ def _watch(name: str, find_spec: Callable[[str], ModuleSpec | None], /) -> None:
 class Mount:
     def __init__(
         self,
-        source: str | Buffer,
+        source: str | Buffer | Mount,
         root: str,
         name: str,
         prefixes: Sequence[str],

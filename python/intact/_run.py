@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # type checkers take it for typing's, which costs an impo
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+    from typing import Any
 
 
 def run(program: list[str]) -> int:
@@ -49,7 +50,7 @@ def run_function(module: str, function: str) -> int:
     """Call a function as a console script does: what it returns is the exit code, or a message for stderr."""
 
     def call() -> None:
-        target = importlib.import_module(module)
+        target: Any = importlib.import_module(module)
         for name in function.split("."):
             target = getattr(target, name)
         sys.exit(target())
