@@ -411,3 +411,38 @@ def test_children_find_the_app(wheels, tmp_path):
     for line in lines[3:6]:
         assert "returncode=0, stdout='hello parent 1 []\\n', stderr=''" in line
     assert "self" in lines
+
+
+ENDS = """
+import gc, sys
+class Ring:
+    def __init__(self, name):
+        self.name, self.me = name, self
+    def __del__(self):
+        import colorsys
+        print("end of", self.name, flush=True)
+kept = Ring("a module's")
+class Holder:
+    file = open(sys.argv[1], "w")
+Holder.self = Holder
+def main():
+    Ring("garbage")
+    Holder.file.write("written")
+    keep = Ring("a frame's")
+    sys.exit(0)
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_what_is_alive_at_the_end_is_finalised_as_python_does_it(tmp_path):
+    """Garbage in cycles, whose finalisers import; what modules and classes hold, an open file among it."""
+    wheel = making.wheel(tmp_path, "ends", {"ends.py": ENDS})
+    pack(tmp_path / "app.pyz", "--entry", "ends:main", wheel)
+    done = run(tmp_path / "app.pyz", tmp_path / "ours")
+    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import ends; ends.main()"
+    control = run(tmp_path / "control", flags=("-I", "-S", "-c", code))
+    ours, theirs = (re.sub(r"0x[0-9a-f]+|/.*/", "", each.stderr) for each in (done, control))
+    assert (done.returncode, done.stdout, ours) == (control.returncode, control.stdout, theirs)
+    assert done.stdout.count("end of") == 2 and "Python is likely shutting down" in ours  # as it is for what modules hold
+    assert (tmp_path / "ours").read_text() == (tmp_path / "control").read_text() == "written"
