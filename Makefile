@@ -46,7 +46,7 @@ test-all: install  ## Run everything: every package, interpreter, sanitizer, com
 bench: install  ## Measure against plain files, zipimport, pip, shiv, PEX and PyInstaller; fail where a figure misses its limit
 	@$(VENV)/bin/python bench/run.py; missed=$$?; $(VENV)/bin/python bench/start.py && exit $$missed
 
-demo: install  ## Run a program on numpy and pandas out of wheels, and prove that nothing was written
+demo: install  ## Pack a program on numpy and pandas, run it with everything read-only, compare it with a venv
 	@$(VENV)/bin/python demo/run.py
 
 clean:  ## Remove everything that was built or downloaded

@@ -1,6 +1,6 @@
 """A small analysis on numpy and pandas, with results that anyone can check by hand or by another program.
 
-It knows nothing of archives: `python demo/analysis.py` prints the same where the two are installed.
+It knows nothing of archives: `python -m sales_report` prints the same where it is installed.
 """
 
 import io
