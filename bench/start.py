@@ -16,8 +16,8 @@ from phases import Bench
 from rows import START_ROWS
 
 # Rounds of what takes seconds, and does not need many to be told apart.
-FEWER = {"memory": 3, "pack": 3}
-FRESH_OF_OTHERS = 3
+FEWER = {"memory": 2, "pack": 3}
+FRESH_OF_OTHERS = 2
 
 
 def overview(bench, figures):

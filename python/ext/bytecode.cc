@@ -87,7 +87,6 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
   return {};
 }
 
-constexpr std::size_t kScratchKept = std::size_t{128} << 10;  // bytes, from one import to the next
 constexpr std::size_t kDirectMost = std::size_t{16} << 20;    // bytes that are unpacked right into a bytes object
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
 
@@ -97,14 +96,16 @@ class ScratchRead {
  public:
   ScratchRead(ModuleState& state, const Archive& archive, std::uint32_t member) : state_(state) {
     exchange();
-    const std::size_t size = static_cast<std::size_t>(archive.member(member).size);
+    const auto size = static_cast<std::size_t>(archive.member(member).size);
     if (archive.real_path(member) || size > kScratchMost) {
       whole_ = archive.read(member);
       return;
     }
-    if (scratch_.size() < size) scratch_.resize(std::max(size, kScratchKept));
-    const std::span<std::byte> target = std::span(scratch_).first(size);
-    if (auto done = archive.read_into(member, target); !done)
+    std::byte* memory = scratch_.get(size);
+    const std::span<std::byte> target(memory, memory ? size : 0);
+    if (!memory)
+      whole_ = Error{ErrorCode::kMember, "no memory", archive.name(), std::string(archive.member_name(member).path)};
+    else if (auto done = archive.read_into(member, target); !done)
       whole_ = std::move(done).error();
     else
       whole_ = Bytes::borrow(target, nullptr);
@@ -120,11 +121,11 @@ class ScratchRead {
  private:
   void exchange() {
     const std::lock_guard lock(state_.scratch_mutex);
-    scratch_.swap(state_.scratch);
+    std::swap(scratch_, state_.scratch);
   }
 
   ModuleState& state_;
-  std::vector<std::byte> scratch_;
+  Scratch scratch_;
   Result<Bytes> whole_ = Bytes();
 };
 
@@ -199,10 +200,10 @@ std::optional<Place> place_of(const Found& found, std::string_view path) {
   return ReadGuard(engine().tree)->lookup(path);
 }
 
-void trim_scratch(ModuleState& state) {
-  std::vector<std::byte> large;  // freed without the lock
+void free_scratch(ModuleState& state) {
+  Scratch scratch;  // freed without the lock
   const std::lock_guard lock(state.scratch_mutex);
-  if (state.scratch.size() > kScratchKept) state.scratch.swap(large);
+  std::swap(scratch, state.scratch);
 }
 
 PyRef load_code(ModuleState& state, const Found& found, PyObject* loader) {

@@ -18,8 +18,8 @@ std::optional<Place> place_of(const Found& found, std::string_view path);
 // The code of a source or bytecode module, whose loader `loader` is; null with an exception set on failure.
 PyRef load_code(ModuleState& state, const Found& found, PyObject* loader);
 
-// Gives up the scratch memory that bytecode is read into, if it has become large.
-void trim_scratch(ModuleState& state);
+// Gives up the scratch memory that bytecode is read into.
+void free_scratch(ModuleState& state);
 
 // importlib's path_stats: {"mtime": seconds, "size": bytes} of a member.
 PyRef path_stats(const Place& place);

@@ -47,7 +47,7 @@ OutermostImport::OutermostImport(ModuleState& state) : state_(state) {
 OutermostImport::~OutermostImport() {
   if (state_.import_depth.fetch_sub(1) > 1) return;
   ReadAhead::instance().drop();
-  trim_scratch(state_);
+  free_scratch(state_);
   const PyRef before = std::exchange(state_.thresholds_before, PyRef());
   if (!before) return;
   PyObject *type, *value, *traceback;  // an import that failed ends here too

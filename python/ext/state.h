@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/scratch.h"
 #include "core/tree/index.h"
 #include "python/ext/graveyard.h"
 #include "python/ext/pyref.h"
@@ -43,7 +44,7 @@ struct ModuleState {
   PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
   // For bytecode on its way to code, taken out while it is used.
   std::mutex scratch_mutex;
-  std::vector<std::byte> scratch;  // guarded by scratch_mutex
+  Scratch scratch;  // guarded by scratch_mutex
   bool trace = false;
 };
 

@@ -9,14 +9,14 @@ import sys
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import IO, Any
     from zipimport import zipimporter
 
 
 def start(config: "dict[str, Any]", loader: "zipimporter") -> None:
     """Become the application that `config` describes; `loader` is zipimport's, of the outer zip.
 
-    engines: extension suffix to the source hash of the engine for it; targets: what they are called; command: what packs another one;
+    engines: extension suffix to offset, size and hash (of copy) of the engine for it; targets: what they are called; command: what packs another one;
     entry, interpreter, paths, lines, isolated: see intact._app.
     """
     suffix = _suffix()
@@ -71,26 +71,26 @@ def _for_others(config: "dict[str, Any]", archive: str, suffix: str) -> str:
     return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % version)
 
 
-def _load_engine(loader: "zipimporter", suffix: str, expected: str, directory: "str | None") -> "Any":
+def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str]", directory: "str | None") -> "Any":
     """The extension module intact._engine, from memory, or from `directory` where the user names one."""
     import _imp
     import os
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
-    name = "engine/_engine" + suffix
-    content = loader.get_data(os.path.join(loader.archive, name))
-    if _imp.source_hash(0, content).hex() != expected:
-        sys.exit("intact: %s: %s is not what was packed" % (loader.archive, name))
     try:
         if directory:
-            path = os.path.join(directory, "_engine-%s%s" % (expected, suffix))
+            path = os.path.join(directory, "_engine-%s%s" % (place[2], suffix))
             partial = "%s.%d" % (path, os.getpid())
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
         else:
             descriptor = os.memfd_create("intact", os.MFD_CLOEXEC)
             path = "/proc/self/fd/%d" % descriptor
         with open(descriptor, "wb", buffering=0) as file:
-            file.write(content)
+            with open(loader.archive, "rb", buffering=0) as app:
+                app.seek(place[0])
+                found = copy(app, place[1], file)
+            if found != place[2]:
+                sys.exit("intact: %s: engine/_engine%s is not what was packed" % (loader.archive, suffix))
             if directory:
                 os.rename(partial, path)
             spec = ModuleSpec("intact._engine", ExtensionFileLoader("intact._engine", path), origin=path)
@@ -104,3 +104,21 @@ def _load_engine(loader: "zipimporter", suffix: str, expected: str, directory: "
     engine.__file__ = spec.origin = loader.archive
     sys.modules["intact._engine"] = engine
     return engine
+
+
+def copy(source: "IO[bytes]", size: int, target: "IO[bytes]") -> str:
+    """Copy so many bytes and give their hash: that of each piece is keyed with the one before.
+
+    In pieces because after a block of a megabyte the C library keeps more memory at hand for the rest of the process.
+    """
+    import _imp
+
+    key = 0
+    while size > 0:
+        piece = source.read(min(size, 1 << 16))
+        if not piece:
+            return "cut"
+        target.write(piece)
+        size -= len(piece)
+        key = int.from_bytes(_imp.source_hash(key, piece)[:7], "little")
+    return "%014x" % key

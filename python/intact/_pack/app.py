@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import _imp
 import fnmatch
 import hashlib
+import io
 import json
 import os
 import pkgutil
@@ -20,6 +20,7 @@ from importlib import resources
 from typing import Any
 
 import intact
+from intact import _boot
 from intact._children import CHILD
 from intact._info import entry_points
 from intact._names import is_shared_object
@@ -114,7 +115,9 @@ def pack(
             with outer.nested("intact-payload.zip", compress=choices.compress, small=choices.small) as archive:
                 config = _Payload(archive, builds, choices, summary, progress).write()
             for build in builds:
-                outer.add(f"engine/_engine{build.suffix}", build.engine)
+                offset = outer.add(f"engine/_engine{build.suffix}", build.engine)
+                found = _boot.copy(io.BytesIO(build.engine), len(build.engine), io.BytesIO())
+                config["engines"][build.suffix] = (offset, len(build.engine), found)
             program = _program(config)
             outer.add("__main__.py", program)
             for path, code in builds[0].compile([("__main__.py", program)]):
@@ -229,7 +232,7 @@ class _Payload:
             raise PackError(", ".join(sorted(unused)), "allowed by --allow-pth, and there is no .pth file of that name that imports")
         self._summary.pth_skipped = self._pth.skipped
         return {
-            "engines": {build.suffix: _imp.source_hash(0, build.engine).hex() for build in self._builds},
+            "engines": {},  # until they are written
             "targets": [build.title for build in self._builds],
             "command": self._choices.command,
             "entry": self._summary.entry,

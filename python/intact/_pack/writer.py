@@ -73,8 +73,8 @@ class ZipWriter:
                 self._end(info)
         self._zip.close()
 
-    def add(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        """Write one member."""
+    def add(self, path: str, data: bytes, *, executable: bool = False) -> int:
+        """Write one member; where its data begins in the file."""
         mapped = is_shared_object(path) and not self._small
         packed, method = data, zipfile.ZIP_STORED
         if self._method != zipfile.ZIP_STORED and not mapped:
@@ -84,8 +84,10 @@ class ZipWriter:
         info = self._info(path, method, executable=executable)
         info.CRC, info.file_size, info.compress_size = zlib.crc32(data), len(data), len(packed)
         self._begin(info, zip64=len(data) > zipfile.ZIP64_LIMIT, aligned=mapped)
+        start: int = self._file.tell()
         self._file.write(packed)
         self._end(info)
+        return start
 
     @contextlib.contextmanager
     def nested(self, path: str, **options: Any) -> Iterator[ZipWriter]:

@@ -1,1 +1,0 @@
-"""A small program of packages with native code: what bench/start.py starts."""
