@@ -211,6 +211,17 @@ def _watch_starts() -> None:
     _engine._watch("_posixsubprocess", _find_patching)
 
 
+def _watch_readers() -> None:
+    """Have importlib.resources of CPython 3.13 patched, which does not expect a directory that is in a zip."""
+    name = "importlib.resources.readers"
+    if sys.version_info[:2] == (3, 13):
+        _engine._watch(name, _find_patching)
+        if name in sys.modules:
+            from intact import _patching
+
+            _patching.apply(sys.modules[name])
+
+
 def _install() -> None:
     """Put the finder before importlib's own, the path hook before zipimport's, and existing roots on sys.path.
 
@@ -225,6 +236,7 @@ def _install() -> None:
     for root in reversed(_engine._roots()):
         _show_on_path(root)
     _watch_starts()
+    _watch_readers()
 
 
 _install()

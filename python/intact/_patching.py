@@ -1,4 +1,4 @@
-"""Patches _posixsubprocess when a program loads it: it costs too much to be loaded in advance, with every `import intact`."""
+"""Patches modules of the standard library when a program loads them: to load them with every `import intact` costs too much."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 def find_spec(name: str) -> ModuleSpec | None:
     """The spec that the other finders have, with a loader that patches."""
+    parent = sys.modules.get(name.rpartition(".")[0])
+    path = parent.__path__ if parent else None
     for finder in sys.meta_path:
-        spec = None if isinstance(finder, _engine.Finder) else finder.find_spec(name, None)
+        spec = None if isinstance(finder, _engine.Finder) else finder.find_spec(name, path)
         if spec is not None:
             spec.loader = _Patching(spec.loader)  # type: ignore[assignment]
             return spec
@@ -36,4 +38,27 @@ class _Patching:
     def exec_module(self, module: Any) -> None:
         self._loader.exec_module(module)
         module.__loader__ = module.__spec__.loader = self._loader
-        module.fork_exec = _mounts._handing_over(module.fork_exec)
+        apply(module)
+
+
+def apply(module: Any) -> None:
+    """Patch a module that is loaded."""
+    _PATCHES[module.__name__](module)
+
+
+def _patch_starts(module: Any) -> None:
+    module.fork_exec = _mounts._handing_over(module.fork_exec)
+
+
+def _patch_readers(module: Any) -> None:
+    """CPython 3.13.0 fails where a namespace portion is a directory and may be inside a zip too; others take the directory."""
+    original = module.NamespaceReader._resolve.__func__
+
+    def resolve(cls: type, path: str) -> Any:
+        directory = module.pathlib.Path(path)
+        return directory if directory.is_dir() else original(cls, path)
+
+    module.NamespaceReader._resolve = classmethod(resolve)
+
+
+_PATCHES = {"_posixsubprocess": _patch_starts, "importlib.resources.readers": _patch_readers}

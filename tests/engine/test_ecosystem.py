@@ -3,10 +3,10 @@
 import importlib
 import importlib.metadata
 import importlib.resources
-import inspect
 import pathlib
+import subprocess
 import sys
-from importlib.resources.readers import NamespaceReader
+import zipfile
 
 import building
 import intact
@@ -114,28 +114,30 @@ def test_as_file_gives_the_member_itself_and_copies_nothing(thing):
     assert path.exists()
 
 
-# CPython 3.13.0 fails where a portion is found as a directory and inside a zip as well; importlib_resources pull request 315
-# takes the first. Both is what a mount of a path is, because its archive goes on being a file.
-FINDS_BOTH = pytest.mark.xfail(
-    hasattr(NamespaceReader, "_resolve") and "(dir,)" in inspect.getsource(NamespaceReader._resolve),
-    raises=ValueError,
-    reason="importlib.resources of this interpreter does not expect an archive that is a directory too",
-)
-
-
-@FINDS_BOTH
 def test_resources_of_a_namespace_package(thing):
     resource = importlib.resources.files("thing_some.plain") / "more.txt"
     assert resource.read_text() == "more\n"
 
 
-@FINDS_BOTH
 def test_resources_of_a_namespace_package_over_several_mounts(mount):
     mount({"space/one.txt": "1"})
     mount({"space/two.txt": "2"})
     files = importlib.resources.files("space")
     assert sorted(path.name for path in files.iterdir()) == ["one.txt", "two.txt"]
     assert (files / "two.txt").read_text() == "2"
+
+
+def test_resources_of_a_namespace_package_in_a_program_that_has_loaded_nothing(tmp_path):
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        archive.writestr("space/more.txt", "more")
+    code = f"""
+import sys; sys.path.append({str(pathlib.Path(intact.__file__).parents[1])!r})
+import intact; intact.mount({str(tmp_path / "app.zip")!r})
+assert "importlib.resources" not in sys.modules
+import importlib.resources; print((importlib.resources.files("space") / "more.txt").read_text())
+"""
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "more\n", done.stderr
 
 
 def test_glob_and_walk_below_a_root(thing):
