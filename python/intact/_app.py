@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from intact import _engine
 
 
-def settle(booted: _engine.Mount, config: dict[str, Any], at: int) -> None:
+def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool = True) -> None:
     """Make the mounted app what this process is: its root and the paths of its ``.pth`` files stand in ``sys.path`` from `at` on.
 
     paths: directories below the root. lines: what ``.pth`` files are allowed to execute. isolated: whether the packages
-    installed on the host are out of sight.
+    installed on the host are out of sight. fresh: whether nothing but Python's start has run yet.
     """
     mount = _mounts.app = _mounts.adopt(booted)
-    if config["isolated"]:
-        _leave_site_packages()
     sys.path[:] = [path for path in sys.path if path != mount.root]
+    if config["isolated"]:
+        left = _leave_site_packages()
+        if fresh:
+            _forget_modules(left)
     sys.path[at:at] = [mount.root, *(f"{mount.root}/{path}" for path in config["paths"])]
     for line in config["lines"]:
         exec(line, {})
@@ -57,11 +59,31 @@ def run(config: dict[str, Any]) -> int:
     return _run.run_function(module, function) if function else _run.run_module(module)
 
 
-def _leave_site_packages() -> None:
-    """Cut from ``sys.path`` what site appends: all that follows the standard library's own entries (there is always one)."""
+def _leave_site_packages() -> list[str]:
+    """Cut from ``sys.path`` what site appends, and return it: all that follows the standard library's own entries."""
     standard = [i for i, path in enumerate(sys.path) if path == sys._stdlib_dir or path.endswith("/lib-dynload")]  # type: ignore[attr-defined]
-    if standard:
-        del sys.path[standard[-1] + 1 :]
+    end = standard[-1] + 1 if standard else len(sys.path)  # there is always one
+    left = sys.path[end:]
+    del sys.path[end:]
+    return left
+
+
+def _forget_modules(directories: list[str]) -> None:
+    """Take modules in `directories`, and the finders that they made, out of sight: the app is to import its own.
+
+    Start-up code of the host (``.pth`` files, sitecustomize) imported them. They live on in whatever holds them.
+    """
+    below = tuple(f"{path}/" for path in directories if path)
+    gone = {name for name, module in sys.modules.items() if _place(module).startswith(below)}
+    gone = {name for name in gone if name.partition(".")[0] not in ("__main__", "intact")}
+    sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__module__", None) not in gone]
+    for name in gone:
+        del sys.modules[name]
+
+
+def _place(module: Any) -> str:
+    """The file of a module, or a directory of a namespace."""
+    return str(getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", None) or ()), ""))
 
 
 def _interpreter(arguments: list[str]) -> int:

@@ -29,7 +29,7 @@ def start(config: "dict[str, Any]", loader: "zipimporter") -> None:
     booted = enter(config, loader, os.path.abspath(loader.archive), loader.archive)
     from intact import _app
 
-    _app.settle(booted, config, 0)
+    _app.settle(booted, config, 0, __name__ == "__main__")
     sys.exit(_app.run(config))
 
 

@@ -204,6 +204,29 @@ def test_what_is_installed_where_it_runs_is_out_of_sight(wheels, tmp_path):
         assert done.stdout == "hello you\n" and (done.returncode == 0) == found, done.stderr
 
 
+HOOK = """
+import importlib.util, sys
+class Hook:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "installed":
+            return importlib.util.spec_from_loader(name, importlib.util.LazyLoader)
+sys.meta_path.append(Hook)
+"""
+
+
+def test_what_the_hosts_start_up_code_imported_is_out_of_sight(app, tmp_path):
+    """Neither the module that the app has too, nor the finder that knows others (editable installs leave one)."""
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    [site] = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site / "hook.py").write_text(HOOK)
+    (site / "helper.py").write_text("def greet(name): return 'not this one'")
+    (site / "start.pth").write_text("import helper, hook\n")
+    code = "import helper, sys\nprint(helper.greet('you'), 'hook' in sys.modules)\nimport installed"
+    done = run(app, "-c", code, flags=(), python=str(tmp_path / "venv/bin/python"), env=INTERPRETER)
+    assert done.stdout == "hello you False\n" and "No module named 'installed'" in done.stderr
+
+
 def test_packed_intact_is_used_where_one_is_installed(app):
     code = "import intact, sys; print(intact.__file__, intact._engine.__file__)"
     done = run(app, "-c", code, flags=(), python=sys.executable, env=INTERPRETER)
