@@ -1,9 +1,11 @@
 """Runs a command where nothing can be written: in a mount namespace of its own, with every mount made read-only.
 
-    python readonly.py COMMAND...     (or --try: only tells by its exit code whether that can be arranged here)
+    python readonly.py [--scratch DIR]... COMMAND...
+    python readonly.py --try     only tells by its exit code whether that can be arranged here
 
 Root may do that; others may where the kernel gives them a user namespace. The rest of the system sees nothing of it.
-Before the command starts, attempts to write where programs write are made, and have to fail.
+Before the command starts, attempts to write where programs write are made, and have to fail. Each DIR can then be
+written to, for what a command makes without keeping it: it is a file system in memory, which ends with the command.
 """
 
 import ctypes
@@ -77,8 +79,16 @@ def writing_fails():
         raise OSError(errno.EPERM, f"{place} can be written to")
 
 
-if __name__ == "__main__":
+def main(arguments):
     make_read_only()
     writing_fails()
-    if sys.argv[1:] != ["--try"]:
-        os.execv(sys.argv[1], sys.argv[1:])
+    while arguments[0] == "--scratch":
+        directory = arguments[1]
+        check(libc.mount(b"scratch", os.fsencode(directory), b"tmpfs", 0, None), f"mount {directory}")
+        del arguments[:2]
+    if arguments != ["--try"]:
+        os.execv(arguments[0], arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

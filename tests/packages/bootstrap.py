@@ -9,6 +9,7 @@ The last line of output is `report` and JSON: what the mounts' modules were and 
 """
 
 import json
+import os
 import sys
 import traceback
 
@@ -32,6 +33,25 @@ def top_level_names(members):
     """The importable names at the top of an archive, from its member names."""
     names = {member.partition("/")[0].partition(".")[0] for member in members if member.endswith((".py", ".so"))}
     return names - {"", "__pycache__"} - set(sys.stdlib_module_names)
+
+
+def report_app():
+    """The same from inside an app: all else has to be the standard library, or made by the check in its own directory.
+
+    Modules whose file is none, because they are embedded in native code, come from nowhere.
+    """
+    import intact
+
+    (app,) = intact.mounts()
+    library = [path for path in sys.path if path == sys._stdlib_dir or path.endswith("/lib-dynload")]
+    ours = tuple(f"{path}/" for path in (app.root, *library, *filter(None, [os.environ.get("TMPDIR")])))
+    result = report([app.root], ()) | {"failed": [], "stats": intact.stats()}
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if isinstance(origin, str) and os.path.exists(origin):
+            if not f"{origin}/".startswith(ours) or "/site-packages/" in origin:
+                result["strangers"].append([name, origin])
+    print("report", json.dumps(result), flush=True)
 
 
 def main():

@@ -37,6 +37,11 @@ def _whole_lines(log):
         yield begun.pop(process, "").lstrip() + resumed[1] if resumed else rest.lstrip()
 
 
+def paths(line):
+    """The paths that a line of the log names."""
+    return [os.path.join(directory, path) for directory, path in _PATH.findall(line)]
+
+
 def changes(output, allowed=()):
     """Lines of the log that changed something outside the directories `allowed`. Calls that failed changed nothing."""
     found = []
@@ -50,10 +55,10 @@ def changes(output, allowed=()):
                 continue
             if _MEMORY_FILE.match(arguments):
                 continue  # by descriptor: it was made with memfd_create and is nowhere else
-            paths = [os.path.join(directory, path) for directory, path in _PATH.findall(arguments)]
+            named = paths(arguments)
             if call == "bind" and "sun_path" not in arguments:
                 continue  # a port, not a file
-            if paths and all(path.startswith((*_HARMLESS, *allowed)) or _SANITIZER in path for path in paths):
+            if named and all(path.startswith((*_HARMLESS, *allowed)) or _SANITIZER in path for path in named):
                 continue
             found.append(line)
     return found
