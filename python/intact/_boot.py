@@ -1,4 +1,4 @@
-"""The program of an app: ``__main__`` of its outer zip (docs/formats/app.md).
+"""The program of an app, which ``__main__`` of its outer zip executes (docs/formats/app.md).
 
 It loads the packed engine through a memory file, mounts the payload and hands over to what lies in it. It runs before
 anything of intact is there, on whatever Python 3 the user has, so it has to be understood by old ones too. The packer
@@ -26,7 +26,11 @@ def start(config: "dict[str, Any]", loader: "zipimporter") -> None:
 
     if sys.path and sys.path[0] == loader.archive:
         del sys.path[0]
-    booted = enter(config, loader, os.path.abspath(loader.archive), loader.archive)
+    try:
+        root = os.path.abspath(loader.archive)
+    except OSError as error:  # a relative path, and the current directory is gone
+        sys.exit("intact: %s: no absolute path leads to it: %s" % (loader.archive, error.strerror))
+    booted = enter(config, loader, root, loader.archive)
     from intact import _app
 
     _app.settle(booted, config, 0, __name__ == "__main__")
@@ -85,10 +89,11 @@ def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str
         else:
             descriptor = os.memfd_create("intact", os.MFD_CLOEXEC)
             path = "/proc/self/fd/%d" % descriptor
-        with open(descriptor, "wb", buffering=0) as file:
+        with open(descriptor, "wb") as file:
             with open(loader.archive, "rb", buffering=0) as app:
                 app.seek(place[0])
                 found = copy(app, place[1], file)
+            file.flush()
             if found != place[2]:
                 sys.exit("intact: %s: engine/_engine%s is not what was packed" % (loader.archive, suffix))
             if directory:
@@ -97,9 +102,8 @@ def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str
             engine = _imp.create_dynamic(spec)
             _imp.exec_dynamic(engine)
     except (ImportError, OSError) as error:
-        sys.exit(
-            "intact: %s: the engine cannot be loaded: %s (INTACT_EXTRACT=DIR has shared objects written to DIR)" % (loader.archive, error)
-        )
+        advice = "INTACT_EXTRACT=DIR has shared objects written to DIR" if os.path.exists("/proc/self/fd") else "/proc is not mounted"
+        sys.exit("intact: %s: the engine cannot be loaded: %s (%s)" % (loader.archive, error, advice))
     engine.__spec__ = spec
     engine.__file__ = spec.origin = loader.archive
     sys.modules["intact._engine"] = engine

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from random import Random
 
 import making
 import pytest
@@ -299,6 +300,35 @@ def altered(app, target, needle):
 def test_an_altered_engine_is_refused(app, tmp_path):
     done = run(altered(app, tmp_path / "app.pyz", b"The engine of intact."))
     assert done.returncode == 1 and re.fullmatch(r"intact: .*app\.pyz: engine/.* is not what was packed\n", done.stderr)
+
+
+def test_no_altered_bit_of_what_starts_it_ends_in_a_crash_or_a_wrong_answer(app, tmp_path):
+    """Bytecode is not checked by the interpreter that runs it; it was a crash in one of some fifty."""
+    data, random = app.read_bytes(), Random(4)
+    start = data.index(b"engine/boot.py")
+    for _ in range(60):
+        broken = bytearray(data)
+        broken[random.randrange(start, len(data))] ^= 1 << random.randrange(8)
+        (tmp_path / "app.pyz").write_bytes(broken)
+        done = run(tmp_path / "app.pyz", "a", "b c")
+        right = (done.returncode, done.stdout) == (0, SAYS)
+        assert right or (done.returncode > 0 and done.stderr and done.stdout in ("", SAYS)), done
+
+
+def test_where_there_is_no_room_for_the_engine_that_is_what_is_said(app):
+    """The engine is written as a whole or not at all: what is missing of a mapped file is a bus error."""
+    import resource
+
+    size = 500_000  # less than the engine has
+    done = run(app, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+    assert done.returncode == 1 and re.fullmatch(r"intact: .*app\.pyz: the engine cannot be loaded: .*File too large.*\n", done.stderr)
+
+
+def test_a_relative_path_from_a_directory_that_is_gone_is_refused_in_one_line(app, tmp_path):
+    code = f"import os; os.mkdir('x'); os.chdir('x'); os.rmdir('../x'); os.execv({PYTHON!r}, ['python', '../app.pyz'])"
+    (tmp_path / "app.pyz").symlink_to(app)
+    done = subprocess.run([PYTHON, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "intact: ../app.pyz: no absolute path leads to it: No such file or directory\n")
 
 
 def test_an_altered_member_is_refused_when_it_is_read(app, tmp_path):

@@ -1,6 +1,6 @@
 """Writing an app: one file that a plain ``python app.pyz`` runs (docs/formats/app.md).
 
-    outer zip   #! line, intact-payload.zip, engine/_engine.ABI.so…, __main__.py, __main__.pyc
+    outer zip   #! line, intact-payload.zip, engine/…, __main__.py
     payload     the façade, what the wheels install, bytecode, .intact/app.json; .intact/ABI/ has what is for one target alone
 """
 
@@ -31,6 +31,25 @@ from intact._pack.pth import PthFiles
 from intact._pack.writer import ZipWriter, replacing
 
 _TESTS = re.compile(r".+/tests?/")
+_BOOT = "engine/boot.py"
+# What python runs. It is source, for there is nothing that would check bytecode before it runs: a bit that is wrong in it is a crash.
+# It is short, for it is compiled at every start, and in words that any Python understands.
+_MAIN = """\
+import sys
+
+compiled = {compiled!r}
+path, expected = compiled.get(getattr(getattr(sys, "implementation", None), "cache_tag", None), ("{boot}", None))
+program = __loader__.get_data(path)
+if expected:
+    import _imp, marshal
+
+    if _imp.source_hash(0, program).hex() != expected:
+        sys.exit("intact: %s: %s is not what was packed" % (__loader__.archive, path))
+    program = marshal.loads(memoryview(program)[16:])
+else:
+    program = compile(program, path, "exec")
+exec(program)
+"""
 
 
 @dataclass(frozen=True)
@@ -118,10 +137,14 @@ def pack(
                 offset = outer.add(f"engine/_engine{build.suffix}", build.engine)
                 found = _boot.copy(io.BytesIO(build.engine), len(build.engine), io.BytesIO())
                 config["engines"][build.suffix] = (offset, len(build.engine), found)
-            program = _program(config)
-            outer.add("__main__.py", program)
-            for path, code in builds[0].compile([("__main__.py", program)]):
-                outer.add("__main__.pyc", code)
+            program, compiled = _program(config), {}
+            outer.add(_BOOT, program)
+            for build in builds:
+                for _, code in build.compile([("__main__.py", program)]):
+                    path = f"engine/boot.{build.cache_tag}.pyc"
+                    outer.add(path, code)
+                    compiled[build.cache_tag] = path, _imp.source_hash(0, code).hex()
+            outer.add("__main__.py", _MAIN.format(compiled=compiled, boot=_BOOT).encode())
     summary.size = os.stat(target).st_size
     return summary
 
