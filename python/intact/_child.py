@@ -29,23 +29,13 @@ def take_over(where: tuple[int, str, int, int], handed: list[Handed]) -> None:
         else:
             del sys.path[: not sys.flags.safe_path]
             code = _run.run_stdin(rest if word >= 0 else [""])
-    except (KeyboardInterrupt, SystemExit) as error:
-        if isinstance(error, KeyboardInterrupt) or sys.flags.inspect:
+    except SystemExit as error:
+        if sys.flags.inspect:
             _run.show(error)
-            _be_silent_once()
+            _run.be_silent_once()
         raise
     if code and not sys.flags.inspect:
         sys.exit(code)
-
-
-def _be_silent_once() -> None:
-    """Leave the end to python, which dies of the signal or prompts, but does not have to print the exception again."""
-    hook = sys.excepthook
-
-    def silent(*exception: object) -> None:
-        sys.excepthook = hook
-
-    sys.excepthook = silent
 
 
 def _receive(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(program: list[str]) -> int:
     """Run ``["--", script, args…]``, ``["-m", module, args…]``, ``["-c", code, args…]``, or a prompt for ``[]``.
 
-    Gives the exit code; SystemExit and KeyboardInterrupt pass through.
+    Gives the exit code; SystemExit passes through, and so does KeyboardInterrupt once its traceback is printed.
     """
     if not program:
         return _prompt()
@@ -73,7 +73,11 @@ def run_stdin(argv: list[str]) -> int:
 def _exit_code(program: Callable[[], object]) -> int:
     try:
         program()
-    except (SystemExit, KeyboardInterrupt):
+    except SystemExit:
+        raise
+    except KeyboardInterrupt as error:  # python dies of the signal, and need not print it again
+        show(error)
+        be_silent_once()
         raise
     except BaseException as error:
         show(error)
@@ -91,6 +95,16 @@ def show(error: BaseException) -> None:
     if sys.version_info >= (3, 12):
         sys.last_exc = error
     sys.excepthook(type(error), error, at)
+
+
+def be_silent_once() -> None:
+    """Leave the end to python, which dies of the signal or prompts, but does not have to print the exception again."""
+    hook = sys.excepthook
+
+    def silent(*exception: object) -> None:
+        sys.excepthook = hook
+
+    sys.excepthook = silent
 
 
 def _compile_command(text: str) -> CodeType:

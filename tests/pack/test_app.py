@@ -10,6 +10,7 @@ import pty
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -31,6 +32,9 @@ def main():
     print(helper.greet(files("prog").joinpath("w.txt").read_text()), sys.argv[1:], __file__.rpartition("app.pyz")[2])
 def fails():
     raise ValueError("on purpose")
+def interrupted():
+    import os, signal
+    os.kill(os.getpid(), signal.SIGINT)
 def code():
     return int(sys.argv[1])
 class Commands:
@@ -151,6 +155,16 @@ def test_traceback_begins_with_the_program(wheels, tmp_path):
     app = tmp_path / "app.pyz"
     control = f'Traceback (most recent call last):\n  File "{app}/prog/cli.py", line 8, in fails\n    raise ValueError("on purpose")\n'
     assert done.returncode == 1 and done.stderr == control + "ValueError: on purpose\n"
+
+
+def test_ctrl_c_ends_it_as_it_ends_any_program(wheels, tmp_path):
+    """By the signal, so that a shell's loop ends too, and with a traceback of the program's frames alone."""
+    app = tmp_path / "app.pyz"
+    pack(app, "--entry", "prog.cli:interrupted", *wheels)
+    done = run(app)
+    control = f'Traceback (most recent call last):\n  File "{app}/prog/cli.py", line 11, in interrupted\n'
+    assert done.returncode == -signal.SIGINT and done.stderr.startswith(control)
+    assert done.stderr.endswith("\nKeyboardInterrupt\n") and done.stderr.count("\n") == 4
 
 
 INTERPRETER = {**os.environ, "INTACT_INTERPRETER": "1"}
