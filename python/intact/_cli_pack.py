@@ -82,7 +82,7 @@ def _needs(error: ModuleNotFoundError) -> int:
 
 def _pack(options: argparse.Namespace) -> int:
     try:
-        from intact._pack import app, builds
+        from intact._pack import app, builds, writer
     except ModuleNotFoundError as error:
         return _needs(error)
     progress = _Progress(options.json)
@@ -99,6 +99,7 @@ def _pack(options: argparse.Namespace) -> int:
         isolated=not options.site_packages,
         command=_command(sys.argv[1:]),
     )
+    writer.check_target(options.output)  # before the long work
     if options.no_source:
         print("intact: without their sources some packages break, anyio and pyparsing among them", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="intact-") as directory:

@@ -144,6 +144,19 @@ def test_entry_that_is_not_packed_is_refused(wheels, tmp_path):
     assert done.returncode == 1 and done.stderr.splitlines()[-1] == "intact: absent:main: no such module is packed"
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--entry", "."), r"\.: is no MODULE or MODULE:FUNCTION to run \(and nothing can be packed editable: .*"),
+        (("--entry", "prog:"), "prog:: is no MODULE or MODULE:FUNCTION to run"),
+        (("--python-shebang", "#!/usr/bin/python3"), "#!/usr/bin/python3: is not one line for the kernel, without its #!"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_before_the_work(options, expected, tmp_path):
+    done = making.intact("pack", "-o", tmp_path / "app.pyz", *options, "absent-from-any-index")
+    assert done.returncode == 1 and re.fullmatch(f"intact: {expected}\n", done.stderr), done.stderr
+
+
 def test_exit_code_is_what_the_function_returns(wheels, tmp_path):
     pack(tmp_path / "app.pyz", "--entry", "prog.cli:code", *wheels)
     assert run(tmp_path / "app.pyz", "3").returncode == 3

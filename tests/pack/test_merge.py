@@ -136,6 +136,19 @@ def broken(tmp_path, kind):
             return re.sub(r"(?m)^mod\.py,.*", f"mod.py,sha256={'A' * 43},1", text)
 
         return [making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lie)], r"one-1\.0.*mod\.py didn't match RECORD"
+    if kind == "record has more":
+        more = making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lambda text: text + "ghost.py,sha256=abc,3\n")
+        return [more], r"one-1\.0.*ghost\.py: in RECORD, and not in the wheel"
+    if kind == "file and directory":
+        one = making.wheel(tmp_path, "one", {"mod/a.py": "1"})
+        return [one, making.wheel(tmp_path, "two", {"mod": "2"})], r"two-1\.0.*mod is a file, and in one-1\.0.* a directory"
+    if kind == "directory and file":
+        one = making.wheel(tmp_path, "one", {"mod": "1"})
+        return [one, making.wheel(tmp_path, "two", {"mod/sub/a.py": "2"})], r"two-1\.0.*mod is a directory, and in one-1\.0.* a file"
+    if kind == "no scheme":
+        return [making.wheel(tmp_path, "one", {"one-1.0.data/other/x": ""})], r"one-1\.0-py3-none-any\.whl: one-1\.0\.data/other/x is not"
+    if kind == "intact's own":
+        return [making.wheel(tmp_path, "one", {".intact/app.json": "{}"})], r"'\.intact/app\.json' is no path"
     if kind == "not in record":
         return [making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lambda text: "")], r"mod\.py is not mentioned in RECORD"
     if kind == "other platform":
@@ -156,6 +169,11 @@ def broken(tmp_path, kind):
         "versions",
         "escape",
         "record lies",
+        "record has more",
+        "file and directory",
+        "directory and file",
+        "no scheme",
+        "intact's own",
         "not in record",
         "other platform",
         "cut",
@@ -172,6 +190,34 @@ def test_one_clear_error_and_nothing_half_written(kind, tmp_path):
     assert left(tmp_path) == ["app.zip"] and (tmp_path / "app.zip").read_bytes() == b"what was there before"
 
 
+def test_only_a_file_is_replaced(tmp_path):
+    """A device or a directory that is named by mistake stays what it is."""
+    wheel = making.wheel(tmp_path, "one", {"mod.py": "1"})
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "there").mkdir()
+    for name in "pipe", "there":
+        done = making.intact("merge", "-o", tmp_path / name, wheel)
+        assert done.returncode == 1 and f"not a file, and not replaced by one: '{tmp_path / name}'" in done.stderr
+    done = making.intact("merge", "-o", tmp_path / "absent/app.zip", wheel)
+    assert done.returncode == 1 and f"no such directory to write to: '{tmp_path / 'absent'}'" in done.stderr
+    assert (tmp_path / "pipe").is_fifo() and left(tmp_path) == ["pipe", "there"]
+
+
+@pytest.mark.parametrize("epoch", ["soon", "9" * 30])
+def test_a_date_that_is_none_is_refused_in_one_line(epoch, tmp_path):
+    wheel = making.wheel(tmp_path, "one", {"mod.py": "1"})
+    done = making.intact("merge", "-o", tmp_path / "app.zip", wheel, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})
+    assert done.returncode == 1 and done.stderr == f"intact: SOURCE_DATE_EPOCH: {epoch!r} is no number of seconds\n"
+
+
+def test_a_date_that_no_zip_can_state_is_the_nearest(tmp_path):
+    wheel = making.wheel(tmp_path, "one", {"mod.py": "1"})
+    for epoch, year in ("0", 1980), ("9999999999", 2107):
+        making.merged(tmp_path / "app.zip", wheel, env={**os.environ, "SOURCE_DATE_EPOCH": epoch})
+        with zipfile.ZipFile(tmp_path / "app.zip") as archive:
+            assert {info.date_time[0] for info in archive.infolist()} == {year}
+
+
 def test_disk_that_is_full_leaves_nothing(tmp_path):
     wheel = making.wheel(tmp_path, "big", {"big.bin": os.urandom(200_000)})
 
@@ -179,7 +225,7 @@ def test_disk_that_is_full_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
     done = making.intact("merge", "-o", tmp_path / "app.zip", wheel, preexec_fn=little_room)
-    assert done.returncode == 1 and "File too large" in done.stderr, done.stderr
+    assert done.returncode == 1 and f"File too large: '{tmp_path / 'app.zip'}'" in done.stderr, done.stderr
     assert left(tmp_path) == []
 
 

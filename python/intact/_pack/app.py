@@ -30,6 +30,7 @@ from intact._pack.layout import Layout, recorded
 from intact._pack.pth import PthFiles
 from intact._pack.writer import ZipWriter, replacing
 
+_ENTRY = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _TESTS = re.compile(r".+/tests?/")
 _BOOT = "engine/boot.py"
 # What python runs. It is source, for there is nothing that would check bytecode before it runs: a bit that is wrong in it is a crash.
@@ -67,6 +68,15 @@ class Choices:
     allow_pth: tuple[str, ...] = ()  # whose import lines run
     isolated: bool = True  # from the packages installed on the host
     command: str = ""  # what packs the same for another target; "%s" is its version
+
+    def __post_init__(self) -> None:
+        if self.entry is not None and not _ENTRY.fullmatch(self.entry):
+            reason = "is no MODULE or MODULE:FUNCTION to run"
+            if os.path.exists(self.entry):
+                reason += " (and nothing can be packed editable: name the project without an option)"
+            raise PackError(self.entry, reason)
+        if "\n" in self.shebang or self.shebang.startswith("#!"):
+            raise PackError(self.shebang, "is not one line for the kernel, without its #!")
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,7 @@ def pack(
     """
     summary = Summary(os.path.abspath(target), [build.title for build in builds])
     with replacing(target, executable=True) as file:
-        file.write(f"#!{choices.shebang}\n".encode())
+        file.write(b"#!" + os.fsencode(choices.shebang) + b"\n")
         with ZipWriter(file) as outer:
             with outer.nested("intact-payload.zip", compress=choices.compress, small=choices.small) as archive:
                 config = _Payload(archive, builds, choices, summary, progress).write()

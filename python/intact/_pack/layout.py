@@ -54,6 +54,7 @@ class Layout(WheelDestination):
     ) -> None:
         self._add_file, self._wanted, self._check = add, wanted, check
         self._owners: dict[str, tuple[str, str]] = {}  # path to the wheel it came from and the hash of its content
+        self._directories: dict[str, str] = {}  # to the wheel that has it first
         self._wheel = self._data = ""
         self.distribution = ""  # canonical name of the one that is being installed
         self.distributions: dict[str, str] = {}  # name to version
@@ -70,7 +71,7 @@ class Layout(WheelDestination):
         except WheelFile.validation_error as error:
             raise PackError(wheel, "; ".join(error.issues)) from error
         except (installer.exceptions.InstallerError, zipfile.BadZipFile, ValueError) as error:
-            raise PackError(wheel, str(error)) from error
+            raise PackError(wheel, str(error.args[-1] if error.args else error)) from error  # the source, and what is wrong with it
         except intact.ArchiveError as error:
             raise PackError(wheel, str(error.reason)) from error
 
@@ -103,8 +104,9 @@ class Layout(WheelDestination):
             self._add(record_file_path, record.read(), False)
 
     def _add(self, path: str, data: bytes, executable: bool) -> None:
-        if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path:
+        if any(part in ("", ".", "..") for part in path.split("/")) or "\0" in path or path.startswith(".intact/"):
             raise PackError(self._wheel, f"{path!r} is no path below a root")
+        self._check_directories(path)
         digest = _digest(data)
         if path in self._owners:
             owner, content = self._owners[path]
@@ -115,10 +117,25 @@ class Layout(WheelDestination):
         self._add_file(path, data, digest, executable)
 
 
+    def _check_directories(self, path: str) -> None:
+        """Make sure that no path is a file for one wheel and a directory for another."""
+        directory = os.path.dirname(path)
+        while directory and directory not in self._directories:
+            self._directories[directory] = os.path.basename(self._wheel)
+            if directory in self._owners:
+                raise PackError(self._wheel, f"{directory} is a directory, and in {self._owners[directory][0]} it is a file")
+            directory = os.path.dirname(directory)
+        if path in self._directories:
+            raise PackError(self._wheel, f"{path} is a file, and in {self._directories[path]} it is a directory")
+
+
 class _CheckedWheel(WheelFile):
     """A wheel whose files are compared with RECORD while they are installed, so that each is unpacked once."""
 
     def get_contents(self) -> Iterator[tuple[tuple[str, str, str], BinaryIO, bool]]:
+        listed = {row[0] for row in csv.reader(self.read_dist_info("RECORD").splitlines()) if row}
+        if absent := sorted(listed.difference(self._zipfile.namelist())):
+            raise self.validation_error([f"{', '.join(absent[:3])}: in RECORD, and not in the wheel"])
         for record, stream, executable in super().get_contents():
             data = io.BytesIO(stream.read())
             if not RecordEntry.from_elements(*record).validate_stream(data):

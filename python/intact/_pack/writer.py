@@ -7,6 +7,7 @@ cannot do, zstd and members on page boundaries among them, is done here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Self
 
 from intact._names import is_shared_object
+from intact._pack.errors import PackError
 
 PAGE = 4096
 METHODS = {"none": zipfile.ZIP_STORED, "deflate": zipfile.ZIP_DEFLATED, "zstd": 93}
@@ -25,12 +27,22 @@ _ALIGNMENT_FIELD = 0xD935
 _ZIP64_FIELD_SIZE = 20  # bytes, in a local header
 
 
+def check_target(target: str | os.PathLike[str]) -> None:
+    """Raise OSError for a place where no archive can be put, and for what an archive may not take the place of."""
+    directory = os.path.dirname(os.path.abspath(target))
+    if not os.path.isdir(directory):
+        raise FileNotFoundError(errno.ENOENT, "no such directory to write to", directory)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise FileExistsError(errno.EEXIST, "not a file, and not replaced by one", os.fspath(target))
+
+
 @contextlib.contextmanager
 def replacing(target: str | os.PathLike[str], *, executable: bool = False) -> Iterator[BinaryIO]:
     """A new file that takes the place of `target` when the block has ended well; else nothing is left.
 
     Raises OSError if it cannot be written.
     """
+    check_target(target)
     partial = f"{os.fspath(target)}.{os.getpid()}.partial"
     mode = 0o777 if executable else 0o666
     file = open(partial, "xb+", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115
@@ -40,8 +52,10 @@ def replacing(target: str | os.PathLike[str], *, executable: bool = False) -> It
         finally:
             file.close()
         os.replace(partial, target)
-    except BaseException:
+    except BaseException as error:
         os.unlink(partial)
+        if isinstance(error, OSError) and error.filename is None:  # of a write, which does not know where to
+            error.filename = os.fspath(target)
         raise
 
 
@@ -55,12 +69,10 @@ class ZipWriter:
     """
 
     def __init__(self, file: Any, *, compress: str = "none", small: bool = False) -> None:
-        self._file, self._small, self._method = file, small, METHODS[compress]
+        self._file, self._small, self._method, self._time = file, small, METHODS[compress], _time()
         self._compressor = _zstd() if compress == "zstd" else _deflate
         self._zip = zipfile.ZipFile(file, "w")
         self._last: list[zipfile.ZipInfo] = []
-        epoch = int(os.environ.get("SOURCE_DATE_EPOCH", 0))
-        self._time = max(time.gmtime(epoch)[:6], (1980, 1, 1, 0, 0, 0))
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +163,16 @@ class _Part:
 
     def flush(self) -> None:
         self._file.flush()
+
+
+def _time() -> tuple[int, int, int, int, int, int]:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    try:
+        at = time.gmtime(int(epoch))
+    except (ValueError, OverflowError, OSError):
+        raise PackError("SOURCE_DATE_EPOCH", f"{epoch!r} is no number of seconds") from None
+    stated = at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec
+    return min(max(stated, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58))
 
 
 def _deflate(data: bytes) -> bytes:
