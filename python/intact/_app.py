@@ -29,8 +29,12 @@ def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool =
         if fresh:
             _forget_modules(left)
     sys.path[at:at] = [mount.root, *(f"{mount.root}/{path}" for path in config["paths"])]
+    sitedir = mount.root  # noqa: F841  (the name by which lines that packages generate look for it in the frame that executes them)
     for line in config["lines"]:
-        exec(line, {})
+        try:
+            exec(line, {})
+        except Exception as error:  # site goes on, too
+            print(f"intact: {mount.name}: a line of a .pth file failed: {line!r}: {error!r}", file=sys.stderr)
     atexit.register(_collect_little)  # the first that is registered is the last that runs
 
 

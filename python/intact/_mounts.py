@@ -208,7 +208,8 @@ def _watch_starts() -> None:
     for module, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
         if hasattr(sys.modules.get(module), name):
             setattr(sys.modules[module], name, _handing_over(getattr(sys.modules[module], name)))
-    _engine._watch("_posixsubprocess", _find_patching)
+    for name in ("_posixsubprocess", "pkg_resources"):
+        _engine._watch(name, _find_patching)
 
 
 def _watch_readers() -> None:

@@ -1,4 +1,4 @@
-"""Patches modules of the standard library when a program loads them: to load them with every `import intact` costs too much."""
+"""Patches modules when a program loads them: they cost too much to be loaded in advance, with every `import intact`."""
 
 from __future__ import annotations
 
@@ -61,4 +61,18 @@ def _patch_readers(module: Any) -> None:
     module.NamespaceReader._resolve = classmethod(resolve)
 
 
-_PATCHES = {"_posixsubprocess": _patch_starts, "importlib.resources.readers": _patch_readers}
+def _patch_pkg_resources(module: Any) -> None:
+    """pkg_resources finds distributions by the kinds of path entry finders that it was told of; the set of what is there is made already."""
+    module.register_finder(_engine.EntryFinder, module.find_on_path)
+    module.register_namespace_handler(_engine.EntryFinder, module.file_ns_handler)
+    known = module.working_set
+    for entry in [entry for entry in known.entries if not known.entry_keys[entry]]:
+        for distribution in module.find_distributions(entry, only=True):
+            known.add(distribution, entry, insert=False)
+
+
+_PATCHES = {
+    "_posixsubprocess": _patch_starts,
+    "importlib.resources.readers": _patch_readers,
+    "pkg_resources": _patch_pkg_resources,
+}

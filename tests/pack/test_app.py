@@ -3,6 +3,7 @@
 The interpreter of these tests is the plain one, without intact and without packages; `-I -S` unless a test is about that.
 """
 
+import ensurepip
 import hashlib
 import json
 import os
@@ -398,6 +399,32 @@ def test_pth_lines_with_paths_apply_and_those_that_import_are_asked_for(wheels, 
         assert run(tmp_path / "app.pyz", "-c", code).stdout == "7 True ['', '/extra']\n"
     done = making.intact("pack", "-o", tmp_path / "no.pyz", "--allow-pth", "absent", wheel)
     assert done.returncode == 1 and "absent" in done.stderr and not (tmp_path / "no.pyz").exists()
+
+
+def test_a_pth_line_sees_the_directory_and_one_that_fails_is_told(tmp_path):
+    """Namespace packages of old look for `sitedir` in the frame that executes the line."""
+    line = "import sys; sys.seen = sys._getframe(1).f_locals['sitedir']\n"
+    wheel = making.wheel(tmp_path, "lines", {"lines.pth": "import absent_module\n" + line, "lines.py": ""})
+    pack(tmp_path / "app.pyz", "--allow-pth", "lines", wheel)
+    done = run(tmp_path / "app.pyz", "-c", "import sys; print(sys.seen)")
+    assert done.stdout == f"{tmp_path / 'app.pyz'}\n"
+    assert re.fullmatch(r"intact: .*app\.pyz: a line of a \.pth file failed: 'import absent_module': Module.*\n", done.stderr)
+
+
+BUNDLED = [*Path(ensurepip.__file__).parent.glob("_bundled/setuptools-*.whl")]
+
+
+@pytest.mark.skipif(not BUNDLED, reason="this Python comes without setuptools")
+def test_pkg_resources_finds_distributions_and_resources(wheels, tmp_path):
+    pack(tmp_path / "app.pyz", *BUNDLED, *wheels)
+    code = """
+import pkg_resources as p
+print(p.get_distribution("prog").version, p.resource_string("prog", "w.txt"), p.require("prog"))
+print(p.resource_filename("prog", "w.txt"), *p.iter_entry_points("console_scripts", "prog-it"))
+"""
+    done = run(tmp_path / "app.pyz", "-c", code)
+    at = f"{tmp_path / 'app.pyz'}"
+    assert done.stdout == f"1.0 b'word' [prog 1.0 ({at})]\n{at}/prog/w.txt prog-it = prog.cli:main\n", done.stderr
 
 
 def names(app):
