@@ -72,7 +72,7 @@ def _for_others(config: "dict[str, Any]", archive: str, suffix: str) -> str:
     if not suffix:
         return text + "; intact needs CPython 3.11 or newer"
     tag = suffix.strip(".").rsplit(".", 1)[0]
-    return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % version)
+    return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % (version, archive))
 
 
 def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str]", directory: "str | None") -> "Any":

@@ -119,13 +119,16 @@ def _pack(options: argparse.Namespace) -> int:
 
 
 def _command(arguments: list[str]) -> str:
-    """What packs the same for another Python, which is to take the place of "%s"."""
+    """What packs the same for another Python, whose version is to take the place of the first "%s", and the app's name that of the second.
+
+    The output's name is left out, so that the bytes of an app do not depend on where it was written.
+    """
     kept, skip = [], False
-    for argument in arguments:
-        if not skip and argument != "--for" and not argument.startswith("--for="):
+    for argument in arguments[1:]:
+        if not skip and not argument.startswith(("--for", "--output", "-o")):
             kept.append(argument)
-        skip = argument == "--for"
-    return f"intact {shlex.join(kept)}".replace("%", "%%").replace("intact pack", "intact pack --for %s", 1)
+        skip = argument in ("--for", "--output", "-o")
+    return "intact pack --for %s -o %s " + shlex.join(kept).replace("%", "%%")
 
 
 def _merge(options: argparse.Namespace) -> int:
