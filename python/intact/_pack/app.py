@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import _imp
 import fnmatch
 import hashlib
 import io
