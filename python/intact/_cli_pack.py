@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -75,6 +76,17 @@ class _Progress:
             print(line, file=sys.stderr)
 
 
+def _clean_up_when_ended() -> None:
+    """Let the signals that end a job leave nothing half-written, as Ctrl-C does."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) == signal.SIG_DFL:
+            signal.signal(each, end)
+
+
 def _needs(error: ModuleNotFoundError) -> int:
     print(f"intact: this needs {error.name}: pip install 'intact[pack]'", file=sys.stderr)
     return 1
@@ -85,6 +97,7 @@ def _pack(options: argparse.Namespace) -> int:
         from intact._pack import app, builds, writer
     except ModuleNotFoundError as error:
         return _needs(error)
+    _clean_up_when_ended()
     progress = _Progress(options.json)
     choices = app.Choices(
         entry=options.entry,
@@ -136,6 +149,7 @@ def _merge(options: argparse.Namespace) -> int:
         from intact._pack.merge import merge
     except ModuleNotFoundError as error:
         return _needs(error)
+    _clean_up_when_ended()
     progress = _Progress(options.json or not sys.stderr.isatty())
     try:
         summary = merge(

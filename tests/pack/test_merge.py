@@ -229,7 +229,8 @@ def test_disk_that_is_full_leaves_nothing(tmp_path):
     assert left(tmp_path) == []
 
 
-def test_interrupt_leaves_nothing(tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_interrupt_leaves_nothing(number, status, tmp_path):
     body = "\n".join(f"def f{i}(a, b=({i}, {i})): return [x for x in range(a) if x % b[0]]" for i in range(200))
     wheel = making.wheel(tmp_path, "many", {f"many/m{i}.py": body for i in range(800)})
     command = [
@@ -247,8 +248,8 @@ def test_interrupt_leaves_nothing(tmp_path):
             time.sleep(0.01)
         time.sleep(0.3)
         assert process.poll() is None, "it was over before it could be interrupted"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130, process.stderr.read()
+        process.send_signal(number)
+        assert process.wait(60) == status, process.stderr.read()
     assert left(tmp_path) == []
 
 

@@ -141,6 +141,8 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def explain(output: str) -> str:
     """What a tool that failed gives as the reason, in its own words, on one line."""
+    # Where pip meets what it does not expect, such as a full disk, it prints where it was.
+    output = re.sub(r"(?s)^ERROR: Exception:\nTraceback .*\n(?=\w)", "ERROR: ", output, flags=re.MULTILINE)
     lines = output.splitlines()
     start = next((i for i, line in enumerate(lines) if re.match(r"ERROR:|error:|\s*×", line)), max(0, len(lines) - 3))
     reason = _unreachable(output) + _of_back_end(output) + _in_one_line("\n".join(_kept(lines[start:])))

@@ -45,7 +45,11 @@ def replacing(target: str | os.PathLike[str], *, executable: bool = False) -> It
     check_target(target)
     partial = f"{os.fspath(target)}.{os.getpid()}.partial"
     mode = 0o777 if executable else 0o666
-    file = open(partial, "xb+", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115
+    try:
+        file = open(partial, "xb+", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115
+    except OSError as error:
+        error.filename = os.fspath(target)
+        raise
     try:
         try:
             yield file
