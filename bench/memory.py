@@ -31,7 +31,10 @@ def _private(process, maps, seen):
             total += int(fields[1]) * 1024
         elif fields[0] == "Rss:" and current:
             try:
-                size = os.stat(f"/proc/{process}/map_files/{current}").st_blocks * 512
+                file = os.stat(f"/proc/{process}/map_files/{current}")
+                if str(file.st_ino) != inode:  # something else has been mapped there meanwhile
+                    raise OSError
+                size = file.st_blocks * 512
             except OSError:
                 total += int(fields[1]) * 1024
                 continue

@@ -149,7 +149,7 @@ class Workshop:
         home = self._directory / "home"
         home.mkdir(exist_ok=True)
         environment = clean(home) | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(job.app.wheels)}
-        environment |= {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(job.app.wheels), "PEX_ROOT": str(home / "pex")}
+        environment["PEX_ROOT"] = str(home / "pex")
         for command in PEERS[peer].build(job):
             done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
             if done.returncode:
