@@ -6,9 +6,9 @@
 // directory's order, so where the next one starts tells how long this one's header is. A wrong guess costs a
 // second read. All sizes come from the directory; data descriptors and the sizes in local headers are not used.
 //
-// An app (docs/formats/app.md) is a zip of a few members the last of which is the zip that matters. It is opened as that
-// inner zip, whose end is the member's: what stands before it is then what stands before any zip, and all offsets, extents
-// among them, are the file's own.
+// An app (docs/formats/app.md) is a zip of a few members the last of which is the zip that matters. It is opened as
+// that inner zip, whose end is the member's: what stands before it is then what stands before any zip, and all offsets,
+// extents among them, are the file's own.
 //
 // docs/formats/zip.md says what is read and what is refused.
 

@@ -73,8 +73,8 @@ void ReadAhead::expect(const MountPtr& mount, std::uint32_t directory) {
   const std::string_view path = index.node(directory).path;
   const std::string top(path.substr(0, path.find('/')));
   std::vector<std::uint32_t>& bundles = bundles_of(*mount);
-  const auto own = std::ranges::find_if(
-      bundles, [&](std::uint32_t bundle) { return index.node(bundle).path == top + kBundle; });
+  const auto own =
+      std::ranges::find_if(bundles, [&](std::uint32_t bundle) { return index.node(bundle).path == top + kBundle; });
   if (own != bundles.end()) {
     expect_children(mount, *own);
     expect_children(mount, directory);

@@ -87,7 +87,7 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
   return {};
 }
 
-constexpr std::size_t kDirectMost = std::size_t{16} << 20;    // bytes that are unpacked right into a bytes object
+constexpr std::size_t kDirectMost = std::size_t{16} << 20;  // bytes that are unpacked right into a bytes object
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
 
 // A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/redirect/redirect.h"
+#include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
 #include "python/ext/finder.h"
@@ -152,6 +153,21 @@ PyObject* watch(PyObject* module, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+// The bytes of the file at an absolute path; None if there is none below that root, and NotImplemented elsewhere.
+PyObject* contents(PyObject* module, PyObject* path) {
+  PyRef holder;
+  std::string storage;
+  std::optional<Place> place;
+  {
+    const ReadGuard tree(engine().tree);
+    const auto [root, rest] = tree->normal_root_of(path_view(path, holder), storage);
+    if (root == nullptr) Py_RETURN_NOTIMPLEMENTED;
+    place = tree->lookup(*root, rest);
+  }
+  if (!place || place->directory()) Py_RETURN_NONE;
+  return read_bytes(module_state(module), *place).release();
+}
+
 PyObject* roots(PyObject*, PyObject*) {
   PyRef list = PyRef::steal(PyList_New(0));
   if (!list) return nullptr;
@@ -203,6 +219,7 @@ PyMethodDef kFunctions[] = {
      "images($module)\n--\n\n(path, \"graft\" | \"copy\" | \"file\", bytes copied, bytes mapped) of each shared object "
      "loaded."},
     {"_set_files", set_files, METH_O, nullptr},
+    {"_contents", contents, METH_O, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
     {"_watch", watch, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},

@@ -57,7 +57,8 @@ def run(config: dict[str, Any]) -> int:
     entry: "module:function", "module", or None for an interpreter.
     """
     entry: str | None = config["entry"]
-    if entry is None or os.environ.get("INTACT_INTERPRETER", "0") not in ("", "0"):
+    interpreter = os.environ.pop("INTACT_INTERPRETER", "0")  # this app's, not that of apps which it starts
+    if entry is None or interpreter not in ("", "0"):
         return _interpreter(sys.argv[1:])
     module, _, function = entry.partition(":")
     return _run.run_function(module, function) if function else _run.run_module(module)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shlex
 import signal
 import sys
@@ -64,16 +66,26 @@ def add_commands(commands: Any, formatter: Any) -> None:
 
 
 class _Progress:
-    """One line that changes on a terminal; a line each elsewhere; nothing with --json."""
+    """On a terminal a line that changes, by rich where it is installed; a line each elsewhere; nothing with --json."""
 
     def __init__(self, json: bool) -> None:
-        self._silent, self._terminal = json, sys.stderr.isatty()
+        self._silent, self._status = json, None
+        if sys.stderr.isatty() and not json:
+            with contextlib.suppress(ModuleNotFoundError):
+                from rich.console import Console
+
+                self._status = Console(stderr=True).status("packing")
+                self._status.start()
 
     def __call__(self, line: str) -> None:
-        if self._terminal and not self._silent:
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-        elif line and not self._silent:
+        if self._status:
+            self._status.update(line.replace("[", "\\["))
+        elif not self._silent:
             print(line, file=sys.stderr)
+
+    def end(self) -> None:
+        if self._status:
+            self._status.stop()
 
 
 def _clean_up_when_ended() -> None:
@@ -120,7 +132,7 @@ def _pack(options: argparse.Namespace) -> int:
             chosen = builds.prepare(options, directory, progress)
             summary = app.pack(chosen, options.output, choices, progress)
         finally:
-            progress("")
+            progress.end()
     if options.json:
         print(json.dumps(summary.as_json(), indent=1))
         return 0
@@ -134,12 +146,13 @@ def _pack(options: argparse.Namespace) -> int:
 def _command(arguments: list[str]) -> str:
     """What packs the same for another Python, whose version is to take the place of the first "%s", and the app's name that of the second.
 
-    The output's name is left out, so that the bytes of an app do not depend on where it was written.
+    The output's name is left out, and of other files their directories are, so that the bytes of an app do not depend on where
+    it was packed.
     """
     kept, skip = [], False
     for argument in arguments[1:]:
         if not skip and not argument.startswith(("--for", "--output", "-o")):
-            kept.append(argument)
+            kept.append(os.path.basename(argument.rstrip("/")) if os.path.isabs(argument) else argument)
         skip = argument in ("--for", "--output", "-o")
     return "intact pack --for %s -o %s " + shlex.join(kept).replace("%", "%%")
 
@@ -156,7 +169,7 @@ def _merge(options: argparse.Namespace) -> int:
             options.wheels, options.output, compress=options.compress, compiled=not options.no_bytecode, progress=progress
         )
     finally:
-        progress("")
+        progress.end()
     if options.json:
         print(json.dumps(summary.as_json(), indent=1))
     else:

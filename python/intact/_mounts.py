@@ -208,14 +208,15 @@ def _watch_starts() -> None:
     for module, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
         if hasattr(sys.modules.get(module), name):
             setattr(sys.modules[module], name, _handing_over(getattr(sys.modules[module], name)))
-    for name in ("_posixsubprocess", "pkg_resources"):
-        _engine._watch(name, _find_patching)
+    _engine._watch("_posixsubprocess", _find_patching)
 
 
 def _watch_readers() -> None:
-    """Have importlib.resources of CPython 3.13 patched, which does not expect a directory that is in a zip."""
-    name = "importlib.resources.readers"
+    """Have what reads distributions and resources patched when it is loaded, or now: it does not expect mounts, or is slow on them."""
+    names = ["importlib.metadata", "pkg_resources"]
     if sys.version_info[:2] == (3, 13):
+        names.append("importlib.resources.readers")
+    for name in names:
         _engine._watch(name, _find_patching)
         if name in sys.modules:
             from intact import _patching

@@ -61,6 +61,20 @@ def _patch_readers(module: Any) -> None:
     module.NamespaceReader._resolve = classmethod(resolve)
 
 
+def _patch_metadata(module: Any) -> None:
+    """Metadata is read in small files, and many of them: below a root without a descriptor for each."""
+    original = module.PathDistribution.read_text
+
+    def read_text(self: Any, filename: Any) -> Any:
+        content = _engine._contents(f"{self._path}/{filename}")
+        if content is NotImplemented:
+            return original(self, filename)
+        return None if content is None else content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+    read_text.__doc__ = original.__doc__
+    module.PathDistribution.read_text = read_text
+
+
 def _patch_pkg_resources(module: Any) -> None:
     """pkg_resources finds distributions by the kinds of path entry finders that it was told of; the set of what is there is made already."""
     module.register_finder(_engine.EntryFinder, module.find_on_path)
@@ -73,6 +87,7 @@ def _patch_pkg_resources(module: Any) -> None:
 
 _PATCHES = {
     "_posixsubprocess": _patch_starts,
+    "importlib.metadata": _patch_metadata,
     "importlib.resources.readers": _patch_readers,
     "pkg_resources": _patch_pkg_resources,
 }

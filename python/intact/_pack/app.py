@@ -34,6 +34,8 @@ from intact._pack.writer import ZipWriter, replacing
 _ENTRY = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _TESTS = re.compile(r".+/tests?/")
 _BOOT = "engine/boot.py"
+# A zip without its end is a program to python, which complains of an encoding that it does not know (PEP 263), by this name.
+_CUT = "# coding: this-app-was-cut-short"
 # What python runs. It is source, for there is nothing that would check bytecode before it runs: a bit that is wrong in it is a crash.
 # It is short, for it is compiled at every start, and in words that any Python understands.
 _MAIN = """\
@@ -140,7 +142,7 @@ def pack(
     """
     summary = Summary(os.path.abspath(target), [build.title for build in builds])
     with replacing(target, executable=True) as file:
-        file.write(b"#!" + os.fsencode(choices.shebang) + b"\n")
+        file.write(b"#!" + os.fsencode(choices.shebang) + f"\n{_CUT}\n".encode())
         with ZipWriter(file) as outer:
             with outer.nested("intact-payload.zip", compress=choices.compress, small=choices.small) as archive:
                 config = _Payload(archive, builds, choices, summary, progress).write()
@@ -222,7 +224,10 @@ class _Payload:
         for wheel in sorted(build.wheels, key=os.path.basename):
             self._progress(os.path.basename(wheel))
             layout.install(wheel)
-        self._summary.distributions.update(layout.distributions)
+        for name, version in layout.distributions.items():
+            known = self._summary.distributions.setdefault(name, version)
+            if version not in known.split(" and "):
+                self._summary.distributions[name] = f"{known} and {version}"
         self._summary.left_out += layout.left_out
         return sources
 
