@@ -21,11 +21,8 @@ std::string_view top_level_name(std::string_view name, bool directory) {
 
 Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newest_first)) {
   for (const MountPtr& mount : mounts_) {
-    auto at = std::lower_bound(roots_.begin(), roots_.end(), mount->root(),
-                               [](const Root& root, const std::string& path) { return root.path < path; });
-    if (at == roots_.end() || at->path != mount->root()) at = roots_.insert(at, Root{.path = mount->root()});
-    at->mounts.push_back(mount);
-    at->files |= mount->options().files;
+    add_root(mount->root(), mount);
+    if (!mount->real_root().empty()) add_root(mount->real_root(), mount);
   }
   for (std::size_t i = 0; i < roots_.size(); ++i) {
     std::uint32_t outer = i == 0 ? kNone : static_cast<std::uint32_t>(i - 1);
@@ -40,6 +37,14 @@ Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newes
       if (!name.empty() && (directory || index.find_module(name))) add_top_level(name, mount);
     }
   }
+}
+
+void Snapshot::add_root(const std::string& path, const MountPtr& mount) {
+  auto at = std::lower_bound(roots_.begin(), roots_.end(), path,
+                             [](const Root& root, const std::string& other) { return root.path < other; });
+  if (at == roots_.end() || at->path != path) at = roots_.insert(at, Root{.path = path});
+  at->mounts.push_back(mount);
+  at->files |= mount->options().files;
 }
 
 void Snapshot::add_top_level(std::string_view name, const MountPtr& mount) {

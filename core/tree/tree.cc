@@ -5,6 +5,8 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <utility>
 
 namespace intact {
@@ -12,12 +14,21 @@ namespace {
 
 std::atomic<std::uint64_t> next_mount_id{1};
 
+std::string follow_links(const std::string& root) {
+  const std::size_t name = root.rfind('/');
+  char directory[PATH_MAX];
+  if (name == 0 || name == std::string::npos || !::realpath(root.substr(0, name).c_str(), directory)) return {};
+  std::string real = directory + root.substr(name);
+  return real == root ? std::string() : real;
+}
+
 }  // namespace
 
 Mount::Mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules)
     : id_(next_mount_id.fetch_add(1, std::memory_order_relaxed)),
       archive_(std::move(archive)),
       options_(std::move(options)),
+      real_root_(follow_links(options_.root)),
       index_(*archive_, options_.prefixes, rules) {}
 
 std::string Mount::path_of(std::uint32_t node) const {

@@ -6,6 +6,9 @@
 //     ReadGuard tree(engine_tree);
 //     if (auto found = tree->lookup("/abs/app.zip/pkg/data.txt")) …
 //
+// A root that is reached through a link to a directory is found by its real path too, as a file is: programs take the
+// realpath of what they are called.
+//
 // Two mounts may share a root (the same file twice, the same name twice): they are layers, the newest on top.
 // A Mount is pinned by whoever holds its shared_ptr; unmounting takes it out of the tree and no more.
 
@@ -43,6 +46,8 @@ class Mount {
   const Archive& archive() const { return *archive_; }
   const MountOptions& options() const { return options_; }
   const std::string& root() const { return options_.root; }
+  // The root with the links among its directories followed; empty if that is the same.
+  const std::string& real_root() const { return real_root_; }
   const Index& index() const { return index_; }
   // A number that no other mount of this process has or had.
   std::uint64_t id() const { return id_; }
@@ -54,6 +59,7 @@ class Mount {
   std::uint64_t id_;
   std::unique_ptr<Archive> archive_;
   MountOptions options_;
+  std::string real_root_;
   Index index_;
 };
 
@@ -113,6 +119,7 @@ class Snapshot {
     std::vector<const Mount*> mounts;
   };
 
+  void add_root(const std::string& path, const MountPtr& mount);
   void add_top_level(std::string_view name, const MountPtr& mount);
   std::uint32_t* top_level_slot(std::string_view name);
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "core/archive/archive.h"
@@ -48,6 +49,20 @@ class TreeTest : public testing::Test {
   }
   Tree tree;
 };
+
+TEST_F(TreeTest, ARootBehindALinkToADirectoryIsFoundByItsRealPathToo) {
+  std::string path = std::filesystem::temp_directory_path() / "tree-XXXXXX";
+  ASSERT_TRUE(::mkdtemp(path.data()));
+  const std::string place = std::filesystem::canonical(path);
+  std::filesystem::create_directory(place + "/real");
+  std::filesystem::create_directory_symlink("real", place + "/link");
+  mount(place + "/link/a.zip", {"x.py"});
+  EXPECT_EQ(mount_at(place + "/real/a.zip/x.py"), place + "/link/a.zip/x.py");
+  EXPECT_EQ(mount_at(place + "/link/a.zip/x.py"), place + "/link/a.zip/x.py");
+  EXPECT_EQ(mount_at(place + "/real/b.zip/x.py"), "nothing");
+  EXPECT_EQ(ReadGuard(tree)->mounts().size(), 1u);
+  std::filesystem::remove_all(place);
+}
 
 TEST_F(TreeTest, FindsFilesAndDirectoriesBelowTheRightRoot) {
   mount("/a/b", {"x.py", "d/y.py"});

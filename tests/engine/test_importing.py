@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 
@@ -383,3 +384,20 @@ def test_import_counts_in_stats(mount):
     before = intact.stats()["modules_found"]
     importlib.import_module("counted")
     assert intact.stats()["modules_found"] == before + 1
+
+
+def test_a_mount_behind_a_link_is_imported_from_by_its_real_path(tmp_path, monkeypatch):
+    """A package may put the realpath of its own directory on sys.path, and import what is beside it."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    tree = {
+        "pkg/__init__.py": "import os, sys\nsys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))\nimport beside_pkg\n",
+        "pkg/beside_pkg.py": "n = 5\n",
+    }
+    archive = building.write_zip(tmp_path / "link" / "app.zip", tree)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with intact.mount(archive):
+        import pkg
+
+        assert pkg.beside_pkg.n == 5
+        assert os.listdir(os.path.dirname(os.path.realpath(pkg.__file__))) == os.listdir(os.path.dirname(pkg.__file__))
