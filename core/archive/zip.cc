@@ -133,7 +133,8 @@ Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
 Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
   if (size() == 0 || directory_.member_name(size() - 1).path != kPayload) return std::optional<std::uint64_t>();
   const Entry entry = directory_.entry(size() - 1);
-  if (!stored(entry)) return failure(entry, "the payload of an app is stored, this one is compressed");
+  if (!stored(entry))
+    return Error{ErrorCode::kArchive, "the payload of an app is stored, this one is compressed", {}, {}, entry.offset};
   INTACT_TRY(check_bounds(entry));
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t data, find_data(entry, *workspace));

@@ -32,7 +32,7 @@ constexpr auto kArchive = ErrorCode::kArchive;
 constexpr auto kMember = ErrorCode::kMember;
 
 constexpr Rejection kRejections[] = {
-    {"app-payload-compressed", kMember, "the payload of an app is stored"},
+    {"app-payload-compressed", kArchive, "the payload of an app is stored"},
     {"app-payload-cut", kArchive, "an app whose payload is no zip"},
     {"app-payload-no-zip", kArchive, "an app whose payload is no zip"},
     {"bzip2-broken", kMember, "broken bzip2 data"},

@@ -1,7 +1,8 @@
 """Two distributions that most tests of packing begin with."""
 
-import making
 import pytest
+
+from support import making
 
 
 @pytest.fixture

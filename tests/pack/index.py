@@ -7,7 +7,7 @@ import http.server
 import threading
 from pathlib import Path
 
-import making
+from support import making
 
 BACK_END = """
 import base64, hashlib, os, sys, zipfile

@@ -18,9 +18,9 @@ import zipfile
 from pathlib import Path
 from random import Random
 
-import making
 import pytest
-from support import strace
+
+from support import making, strace
 
 PYTHON = sys._base_executable
 PROGRAM = {

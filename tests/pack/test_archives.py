@@ -8,8 +8,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import making
 import pytest
+
+from support import making
 
 EXTENSION = importlib.util.find_spec("_testmultiphase")
 

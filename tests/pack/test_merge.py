@@ -15,8 +15,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import making
 import pytest
+
+from support import making
 from support.wheels import record_line
 
 PLATFORM = f"cp{sys.version_info[0]}{sys.version_info[1]}-cp{sys.version_info[0]}{sys.version_info[1]}-linux_x86_64"

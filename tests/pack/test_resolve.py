@@ -12,11 +12,11 @@ import zipfile
 from pathlib import Path
 
 import index as indexes
-import making
 import pytest
-
 from intact._pack.errors import PackError
 from intact._pack.resolve import Target, resolve
+
+from support import making
 
 HERE = f"3.{sys.version_info[1]}"
 OTHER = "3.12" if HERE != "3.12" else "3.13"

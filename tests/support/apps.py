@@ -7,8 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pack import making
-from support import packages, strace
+from support import making, packages, strace
 
 PYTHON = sys._base_executable
 ROOT = Path(__file__).resolve().parents[2]
