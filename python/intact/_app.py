@@ -22,6 +22,7 @@ def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool =
     paths: directories below the root. lines: what ``.pth`` files are allowed to execute. isolated: whether the packages
     installed on the host are out of sight. fresh: whether nothing but Python's start has run yet.
     """
+    atexit.register(_collect_little)  # the first that is registered is the last that runs
     mount = _mounts.app = _mounts.adopt(booted)
     sys.path[:] = [path for path in sys.path if path != mount.root]
     if config["isolated"]:
@@ -35,7 +36,6 @@ def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool =
             exec(line, {})
         except Exception as error:  # site goes on, too
             print(f"intact: {mount.name}: a line of a .pth file failed: {line!r}: {error!r}", file=sys.stderr)
-    atexit.register(_collect_little)  # the first that is registered is the last that runs
 
 
 def _collect_little() -> None:

@@ -45,6 +45,8 @@ def describe(mount: Mount) -> dict[str, Any]:
             }
         )
     rest = set(sizes) - owned
+    foreign = {path for path in rest if path.startswith(".intact/") and path != _FACTS}
+    rest -= foreign
     app = {"app": json.loads(mount.read(_FACTS))} if mount.format == "app" and _FACTS in mount else {}
     return {
         "archive": mount.root,
@@ -53,6 +55,7 @@ def describe(mount: Mount) -> dict[str, Any]:
         "size": sum(sizes.values()),
         "distributions": distributions,
         "other": {"files": len(rest), "size": sum(sizes[path] for path in rest)},
+        "other_targets": {"files": len(foreign), "size": sum(sizes[path] for path in foreign)},
         "shared_objects": _shared_objects(mount),
         "bytecode": sorted({source[1] for path in sizes if (source := _source_of(path))}),
         **app,
@@ -71,6 +74,8 @@ def show(facts: dict[str, Any]) -> None:
             print(f"{'':16}{name} = {target}")
     if facts["other"]["files"]:
         print(f"{facts['other']['size']:>14,}  of no distribution  {facts['other']['files']} files")
+    if facts["other_targets"]["files"]:
+        print(f"{facts['other_targets']['size']:>14,}  for other targets  {facts['other_targets']['files']} files")
     objects = facts["shared_objects"]
     print(f"shared objects: {objects['mapped']} mapped from the archive, {objects['copied']} copied into memory")
     print(f"bytecode: {', '.join(facts['bytecode']) or 'none'}")
