@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-
+from intact._pack.pth import PthFiles
 from support import making, strace
 
 PYTHON = sys._base_executable
@@ -402,6 +402,23 @@ def test_pth_lines_with_paths_apply_and_those_that_import_are_asked_for(wheels, 
         assert run(tmp_path / "app.pyz", "-c", code).stdout == "7 True ['', '/extra']\n"
     done = making.intact("pack", "-o", tmp_path / "no.pyz", "--allow-pth", "absent", wheel)
     assert done.returncode == 1 and "absent" in done.stderr and not (tmp_path / "no.pyz").exists()
+
+
+def test_a_pth_line_may_name_a_directory_that_has_nothing_but_packages(tmp_path):
+    files = {"lib/inside/__init__.py": "n = 7\n", "paths.pth": "./lib/\n/lib/inside\n", "other.py": ""}
+    pack(tmp_path / "app.pyz", making.wheel(tmp_path, "paths", files))
+    code = "import sys, inside; print(inside.n, [p.rpartition('app.pyz')[2] for p in sys.path if 'app.pyz' in p])"
+    assert run(tmp_path / "app.pyz", "-c", code).stdout == "7 ['', '/lib']\n"
+
+
+def test_pth_lines_of_several_targets_count_once():
+    """Each target has the same file, and lays it out anew; a line that ran twice would register twice what it registers."""
+    pth = PthFiles({"runs"})
+    for _ in range(2):
+        pth.add("runs.pth", "one", "import a\nlib\n")
+        pth.add("not.pth", "two", "import b\n")
+    assert (pth.lines, pth.skipped, pth.unused()) == (["import a"], {"not.pth": ["import b"]}, set())
+    assert pth.inside(["lib/a.py"]) == ["lib"]
 
 
 def test_a_pth_line_sees_the_directory_and_one_that_fails_is_told(tmp_path):

@@ -275,7 +275,7 @@ class _Payload:
             "targets": [build.title for build in self._builds],
             "command": self._choices.command,
             "entry": self._summary.entry,
-            "paths": self._pth.inside(os.path.dirname(path) for path in self._written),
+            "paths": self._pth.inside(re.sub(r"^\.intact/[^/]+/", "", path) for path in self._written),
             "lines": self._pth.lines,
             "isolated": self._choices.isolated,
         }
