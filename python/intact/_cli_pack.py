@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import sys
 import tempfile
-from typing import Any
+from typing import Any, Self
 
 import intact
 
@@ -28,7 +29,13 @@ the Python it was packed for."""
 
 def add_commands(commands: Any, formatter: Any) -> None:
     """Add both to argparse's subcommands."""
-    pack = commands.add_parser("pack", help="write an application that starts itself", epilog=_PACK_EXAMPLES, formatter_class=formatter)
+    pack = commands.add_parser(
+        "pack",
+        help="write an application that starts itself",
+        epilog=_PACK_EXAMPLES,
+        formatter_class=formatter,
+        allow_abbrev=False,  # _command knows options by their names
+    )
     pack.add_argument("requirements", nargs="*", metavar="REQUIREMENT", help="as pip takes them: names, wheels, directories of projects, URLs")
     pack.add_argument("-o", "--output", required=True, metavar="APP", help="written when it is complete, replacing what is there")
     pack.add_argument("-r", "--requirement", action="append", default=[], metavar="FILE", help="requirements from a file")
@@ -75,17 +82,21 @@ class _Progress:
                 from rich.console import Console
 
                 self._status = Console(stderr=True).status("packing")
-                self._status.start()
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._status:
+            self._status.stop()
 
     def __call__(self, line: str) -> None:
         if self._status:
             self._status.update(line.replace("[", "\\["))
         elif not self._silent:
             print(line, file=sys.stderr)
-
-    def end(self) -> None:
-        if self._status:
-            self._status.stop()
 
 
 def _clean_up_when_ended() -> None:
@@ -107,10 +118,11 @@ def _needs(error: ModuleNotFoundError) -> int:
 def _pack(options: argparse.Namespace) -> int:
     try:
         from intact._pack import app, builds, writer
+
+        writer.compressor(options.compress)
     except ModuleNotFoundError as error:
         return _needs(error)
     _clean_up_when_ended()
-    progress = _Progress(options.json)
     choices = app.Choices(
         entry=options.entry,
         console_script=options.console_script,
@@ -127,12 +139,9 @@ def _pack(options: argparse.Namespace) -> int:
     writer.check_target(options.output)  # before the long work
     if options.no_source:
         print("intact: without their sources some packages break, anyio and pyparsing among them", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="intact-") as directory:
-        try:
-            chosen = builds.prepare(options, directory, progress)
-            summary = app.pack(chosen, options.output, choices, progress)
-        finally:
-            progress.end()
+    with tempfile.TemporaryDirectory(prefix="intact-") as directory, _Progress(options.json) as progress:
+        chosen = builds.prepare(options, directory, progress)
+        summary = app.pack(chosen, options.output, choices, progress)
     if options.json:
         print(json.dumps(summary.as_json(), indent=1))
         return 0
@@ -143,33 +152,47 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
-def _command(arguments: list[str]) -> str:
-    """What packs the same for another Python, whose version is to take the place of the first "%s", and the app's name that of the second.
+_OF_THE_TARGET = ("--for", "--output", "-o")
 
-    The output's name is left out, and of other files their directories are, so that the bytes of an app do not depend on where
-    it was packed.
+
+def _command(arguments: list[str]) -> str:
+    """What packs the same for another Python, whose version takes the place of the first "%s", and the app's name of the second.
+
+    It says nothing of where it was packed and by whom: the bytes of an app depend on neither, and whoever has the app may read it.
     """
-    kept, skip = [], False
+    kept, before = [], ""
     for argument in arguments[1:]:
-        if not skip and not argument.startswith(("--for", "--output", "-o")):
-            kept.append(os.path.basename(argument.rstrip("/")) if os.path.isabs(argument) else argument)
-        skip = argument in ("--for", "--output", "-o")
+        if before not in _OF_THE_TARGET and not argument.startswith(_OF_THE_TARGET):
+            kept.append(argument if before == "--python-shebang" else _anywhere(argument))
+        before = argument
     return "intact pack --for %s -o %s " + shlex.join(kept).replace("%", "%%")
+
+
+def _anywhere(argument: str) -> str:
+    """Without the directories of an absolute path, and without the user and password of a URL."""
+    path = re.fullmatch(r"(--[\w-]+=|-[a-z](?=/))?(?:[^/]* @ )?(?:file://)?(/.*)", argument)
+    if path:
+        return f"{path[1] or ''}./{os.path.basename(path[2].rstrip('/'))}"
+    return re.sub(r"(https?://)[^/@\s]*@", r"\1", argument)
 
 
 def _merge(options: argparse.Namespace) -> int:
     try:
         from intact._pack.merge import merge
+        from intact._pack.writer import compressor
+
+        compressor(options.compress)
     except ModuleNotFoundError as error:
         return _needs(error)
     _clean_up_when_ended()
-    progress = _Progress(options.json or not sys.stderr.isatty())
-    try:
+    with _Progress(options.json or not sys.stderr.isatty()) as progress:
         summary = merge(
-            options.wheels, options.output, compress=options.compress, compiled=not options.no_bytecode, progress=progress
+            options.wheels,
+            options.output,
+            compress=options.compress,
+            compiled=not options.no_bytecode,
+            progress=progress,
         )
-    finally:
-        progress.end()
     if options.json:
         print(json.dumps(summary.as_json(), indent=1))
     else:

@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from intact._cli_pack import _command
 from intact._pack.pth import PthFiles
 from support import making, strace
 
@@ -324,6 +325,14 @@ def altered(app, target, needle):
     data[data.index(needle) + len(needle) // 2] ^= 0x20
     target.write_bytes(data)
     return target
+
+
+def test_what_packs_another_one_names_no_directory_and_no_password():
+    """It is kept in the app, which others have; a bare name would mean what an index has by that name."""
+    line = "--lock=/home/me/pylock.toml -r/home/me/r.txt /home/me/app/ --python-shebang /usr/bin/python3 --for 3.12 ./b -o x"
+    urls = ["a @ https://me:token@host/a.whl", "c @ file:///home/me/c-1-py3-none-any.whl"]
+    wanted = "--lock=./pylock.toml -r./r.txt ./app --python-shebang /usr/bin/python3 ./b 'a @ https://host/a.whl' ./c-1-py3-none-any.whl"
+    assert _command(["pack", *line.split(), *urls]) == f"intact pack --for %s -o %s {wanted}"
 
 
 def test_an_altered_engine_is_refused(app, tmp_path):

@@ -70,7 +70,7 @@ class Choices:
     shebang: str = "/usr/bin/env python3"
     allow_pth: tuple[str, ...] = ()  # whose import lines run
     isolated: bool = True  # from the packages installed on the host
-    command: str = ""  # what packs the same for another target; "%s" is its version, and a second the name of the app
+    command: str = "intact pack --for %s -o %s"  # what packs the same for another target; "%s" is its version, and a second the name of the app
 
     def __post_init__(self) -> None:
         if self.entry is not None and not _ENTRY.fullmatch(self.entry):

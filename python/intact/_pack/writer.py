@@ -13,7 +13,7 @@ import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Self
 
 from intact._names import is_shared_object
@@ -24,7 +24,6 @@ METHODS = {"none": zipfile.ZIP_STORED, "deflate": zipfile.ZIP_DEFLATED, "zstd": 
 _VERSION_NEEDED = {zipfile.ZIP_STORED: 20, zipfile.ZIP_DEFLATED: 20, 93: 63}
 # The extra field that zipalign made customary: an alignment in two bytes, then padding.
 _ALIGNMENT_FIELD = 0xD935
-_ZIP64_FIELD_SIZE = 20  # bytes, in a local header
 
 
 def check_target(target: str | os.PathLike[str]) -> None:
@@ -74,7 +73,7 @@ class ZipWriter:
 
     def __init__(self, file: Any, *, compress: str = "none", small: bool = False) -> None:
         self._file, self._small, self._method, self._time = file, small, METHODS[compress], _time()
-        self._compressor = _zstd() if compress == "zstd" else _deflate
+        self._compressor = compressor(compress)
         self._zip = zipfile.ZipFile(file, "w")
         self._last: list[zipfile.ZipInfo] = []
 
@@ -184,7 +183,11 @@ def _deflate(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-def _zstd() -> Any:
+def compressor(compress: str) -> Callable[[bytes], bytes]:
+    """What compresses so, a key of METHODS. Raises ModuleNotFoundError if zstd is asked for and not to be had."""
+    if compress != "zstd":
+        return _deflate
     import zstandard
 
-    return zstandard.ZstdCompressor(level=19).compress
+    compress_all: Callable[[bytes], bytes] = zstandard.ZstdCompressor(level=19).compress
+    return compress_all
