@@ -335,6 +335,13 @@ def test_what_packs_another_one_names_no_directory_and_no_password():
     assert _command(["pack", *line.split(), *urls]) == f"intact pack --for %s -o %s {wanted}"
 
 
+def test_an_engine_of_another_version_is_refused(wheels, tmp_path):
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    other = making.wheel(tmp_path, "intact", {"intact/_engine.x.so": ""}, version="99.0", tag=f"{tag}-{tag}-linux_{os.uname().machine}")
+    done = making.intact("pack", "-o", tmp_path / "app.pyz", "--engine", other, *wheels)
+    assert done.returncode == 1 and "is of version 99.0" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_an_altered_engine_is_refused(app, tmp_path):
     done = run(altered(app, tmp_path / "app.pyz", b"The engine of intact."))
     assert done.returncode == 1 and re.fullmatch(r"intact: .*app\.pyz: engine/.* is not what was packed\n", done.stderr)

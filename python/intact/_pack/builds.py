@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
 import intact
 from intact import _engine
@@ -53,17 +54,27 @@ def prepare(options: argparse.Namespace, directory: str, progress: Progress) -> 
 def _engine_for(target: Target, wheels: list[str]) -> tuple[str, bytes]:
     """The suffix of extension modules, and intact's own for the target: this one's, or out of a wheel that the user names."""
     for wheel in wheels:
-        if _fits(wheel, target):
-            with zipfile.ZipFile(wheel) as archive:
-                for name in archive.namelist():
-                    if name.startswith("intact/_engine."):
-                        return name.removeprefix("intact/_engine"), archive.read(name)
+        if _fits(wheel, target) and (found := _engine_in(wheel)):
+            return found
     if target.is_here and os.path.basename(_engine.__file__).startswith("_engine."):
         with open(_engine.__file__, "rb") as file:
             return _imp.extension_suffixes()[0], file.read()
-    raise PackError(
-        str(target), f"its engine is in the wheel that `pip wheel intact` makes there: name that wheel with --engine (of intact {intact.__version__})"
-    )
+    wanted = f"its engine is in the wheel that `pip wheel intact=={intact.__version__}` makes there"
+    raise PackError(str(target), f"{wanted}: name that wheel with --engine")
+
+
+def _engine_in(wheel: str) -> tuple[str, bytes] | None:
+    version = parse_wheel_filename(os.path.basename(wheel))[1]
+    if version != Version(intact.__version__):
+        raise PackError(wheel, f"is of version {version}, and an engine runs with the intact that packs, {intact.__version__}")
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name.startswith("intact/_engine.") and name.endswith(".so"):
+                    return name.removeprefix("intact/_engine"), archive.read(name)
+    except zipfile.BadZipFile as error:
+        raise PackError(wheel, str(error)) from error
+    return None
 
 
 def _fits(wheel: str, target: Target) -> bool:
@@ -89,4 +100,11 @@ def _compiler_for(target: Target) -> bytecode.Compiler | None:
     python = shutil.which(f"python{target.python}")
     if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
         return None
-    return lambda sources: bytecode.compile_by(python, sources)
+
+    def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
+        try:
+            return bytecode.compile_by(python, sources)
+        except subprocess.CalledProcessError as error:
+            raise PackError(python, f"does not compile for the app: it ended with status {error.returncode}") from error
+
+    return compile_all
