@@ -13,6 +13,8 @@ from pathlib import Path
 
 import index as indexes
 import pytest
+
+from intact._pack import tools
 from intact._pack.errors import PackError
 from intact._pack.resolve import Target, resolve
 
@@ -362,6 +364,12 @@ def test_interrupt_ends_the_tools_and_leaves_nothing(way, index, tmp_path):
         process.send_signal(signal.SIGINT)
         process.wait(30)
     assert processes_in(out) == [] and os.listdir(out) == []
+
+
+def test_tools_have_no_terminal_to_ask_on():
+    """git and ssh ask there and not on stdin; in the background of ours they would be stopped, and we wait for ever."""
+    code = "import os; print(os.getsid(0) == os.getpid())"
+    assert tools.run([sys.executable, "-c", code], os.environ, print) == "True\n"
 
 
 # ---- the user's configuration

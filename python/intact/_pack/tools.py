@@ -103,7 +103,7 @@ def run(command: Sequence[str], variables: Mapping[str, str], progress: Callable
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        process_group=0,  # so that what it starts can be ended with it
+        start_new_session=True,  # what it starts can be ended with it, and nothing waits for an answer on our terminal
     ) as process:
         try:
             assert process.stdout is not None
