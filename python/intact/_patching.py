@@ -19,9 +19,11 @@ def find_spec(name: str) -> ModuleSpec | None:
     path = parent.__path__ if parent else None
     for finder in sys.meta_path:
         spec = None if isinstance(finder, _engine.Finder) else finder.find_spec(name, path)
-        if spec is not None:
+        if spec is None:
+            continue
+        if spec.loader is not None:  # as a namespace may have it
             spec.loader = _Patching(spec.loader)  # type: ignore[assignment]
-            return spec
+        return spec
     return None
 
 
@@ -30,6 +32,9 @@ class _Patching:
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)  # for who asks the loader of a module that is not loaded: pkgutil, runpy
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         module: ModuleType | None = self._loader.create_module(spec)

@@ -59,3 +59,27 @@ print([path for path in opened if str(path).startswith({str(archive)!r})])
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__import__("intact").__file__))}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+def test_what_is_patched_when_it_is_loaded_can_be_looked_at_before(mount):
+    """Whoever asks for the loader of a module that is not loaded is given what that can do."""
+    code = """
+import importlib.util, pkgutil, sys
+assert "importlib.metadata" not in sys.modules
+loader = importlib.util.find_spec("importlib.metadata").loader
+assert loader.is_package("importlib.metadata") and loader.get_code("importlib.metadata")
+print(b"def version(" in pkgutil.get_data("importlib.metadata", "__init__.py"))
+"""
+    assert run(code) == "True\n"
+
+
+def test_a_directory_by_the_name_of_what_is_patched_is_a_namespace(tmp_path):
+    archive = building.write_zip(tmp_path / "app.zip", {"pkg_resources/data.txt": ""})
+    assert run(f"intact.mount({str(archive)!r})\nimport pkg_resources\nprint(pkg_resources.__file__)") == "None\n"
+
+
+def run(code):
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__import__("intact").__file__))}
+    done = subprocess.run([sys.executable, "-S", "-c", f"import intact\n{code}"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
