@@ -79,7 +79,7 @@ def _forget_modules(directories: list[str]) -> None:
     Start-up code of the host (``.pth`` files, sitecustomize) imported them. They live on in whatever holds them.
     """
     below = tuple(f"{path}/" for path in directories if path)
-    gone = {name for name, module in sys.modules.items() if _place(module).startswith(below)}
+    gone = {name for name, module in list(sys.modules.items()) if _place(module).startswith(below)}
     gone = {name for name in gone if name.partition(".")[0] not in ("__main__", "intact")}
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__module__", None) not in gone]
     for name in gone:
@@ -87,8 +87,12 @@ def _forget_modules(directories: list[str]) -> None:
 
 
 def _place(module: Any) -> str:
-    """The file of a module, or a directory of a namespace."""
-    return str(getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", None) or ()), ""))
+    """The file of a module, or a directory of a namespace; asked in a way that no lazy module takes for its use."""
+    try:
+        known = object.__getattribute__(module, "__dict__")
+    except AttributeError:  # whatever has been put there in a module's place
+        return ""
+    return str(known.get("__file__") or next(iter(known.get("__path__") or ()), ""))
 
 
 def _interpreter(arguments: list[str]) -> int:

@@ -246,13 +246,25 @@ sys.meta_path.append(Hook)
 """
 
 
+# Modules that import others, or fail, as soon as they are asked for anything: six.moves, importlib.util.LazyLoader.
+LAZY = """
+import sys, types
+class Lazy(types.ModuleType):
+    def __getattribute__(self, name):
+        sys.modules["more than there was"] = None
+        raise ImportError(name)
+sys.modules["lazy module"] = Lazy("lazy module")
+"""
+
+
 def test_what_the_hosts_start_up_code_imported_is_out_of_sight(app, tmp_path):
     """Neither the module that the app has too, nor the finder that knows others (editable installs leave one)."""
     subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     [site] = (tmp_path / "venv").glob("lib/python*/site-packages")
     (site / "hook.py").write_text(HOOK)
     (site / "helper.py").write_text("def greet(name): return 'not this one'")
-    (site / "start.pth").write_text("import helper, hook\n")
+    (site / "start.pth").write_text("import helper, hook, lazy\n")
+    (site / "lazy.py").write_text(LAZY)
     code = "import helper, sys\nprint(helper.greet('you'), 'hook' in sys.modules)\nimport installed"
     done = run(app, "-c", code, flags=(), python=str(tmp_path / "venv/bin/python"), env=INTERPRETER)
     assert done.stdout == "hello you False\n" and "No module named 'installed'" in done.stderr
