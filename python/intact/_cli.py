@@ -213,7 +213,7 @@ def _broken_around(mount: Mount) -> list[dict[str, Any]]:
         for info in outer.infolist()[:-1]:
             try:
                 outer.read(info)
-            except (zipfile.BadZipFile, OSError) as error:
+            except Exception as error:  # zipfile's, zlib's, or of a method that does not exist
                 problems.append({"member": info.filename, "offset": info.header_offset, "reason": str(error)})
     return problems
 

@@ -403,6 +403,15 @@ def test_verify_reads_the_outer_zip_too(app, tmp_path):
     assert done.returncode == 1 and "engine/_engine" in done.stdout
 
 
+def test_verify_tells_of_a_method_that_nobody_knows(app, tmp_path):
+    content = bytearray(app.read_bytes())
+    entry = content.rindex(b"engine/boot.py") - 46  # in the outer directory, whose entries have 46 bytes before the name
+    content[entry + 10] = 97
+    (tmp_path / "app.pyz").write_bytes(content)
+    done = making.intact("verify", tmp_path / "app.pyz")
+    assert done.returncode == 1 and "engine/boot.py: " in done.stdout and not done.stderr
+
+
 def test_an_app_cut_short_is_refused(app, tmp_path):
     (tmp_path / "app.pyz").write_bytes(app.read_bytes()[:-100])
     started = run(tmp_path / "app.pyz")  # to python it is a text: this is all that can be said
