@@ -81,11 +81,13 @@ def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str
     import os
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
+    partial = ""
     try:
         if directory:
             path = os.path.join(directory, "_engine-%s%s" % (place[2], suffix))
-            partial = "%s.%d" % (path, os.getpid())
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
+            new = "%s.%s" % (path, os.urandom(8).hex())  # in containers all have the same process number
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
+            partial = new
         else:
             descriptor = os.memfd_create("intact", os.MFD_CLOEXEC)
             path = "/proc/self/fd/%d" % descriptor
@@ -98,12 +100,16 @@ def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str
                 sys.exit("intact: %s: engine/_engine%s is not what was packed" % (loader.archive, suffix))
             if directory:
                 os.rename(partial, path)
+            partial = ""
             spec = ModuleSpec("intact._engine", ExtensionFileLoader("intact._engine", path), origin=path)
             engine = _imp.create_dynamic(spec)
             _imp.exec_dynamic(engine)
     except (ImportError, OSError) as error:
         advice = "INTACT_EXTRACT=DIR has shared objects written to DIR" if os.path.exists("/proc/self/fd") else "/proc is not mounted"
         sys.exit("intact: %s: the engine cannot be loaded: %s (%s)" % (loader.archive, error, advice))
+    finally:
+        if partial:
+            os.unlink(partial)
     engine.__spec__ = spec
     engine.__file__ = spec.origin = loader.archive
     sys.modules["intact._engine"] = engine

@@ -541,6 +541,13 @@ def test_where_memory_may_not_be_executed_a_directory_will_do(app, tmp_path):
     assert run(app, "a", "b c", flags=(), env={**os.environ, "INTACT_EXTRACT": str(tmp_path)}).stdout == SAYS
 
 
+def test_an_engine_that_is_not_what_was_packed_is_not_left_in_the_directory(app, tmp_path):
+    broken, directory = altered(app, tmp_path / "app.pyz", b"The engine of intact."), tmp_path / "engines"
+    directory.mkdir()
+    done = run(broken, flags=(), env={**os.environ, "INTACT_EXTRACT": str(directory)})
+    assert "is not what was packed" in done.stderr and list(directory.iterdir()) == []
+
+
 CHILDREN = {
     "many/__init__.py": "",
     "many/work.py": """
