@@ -28,8 +28,8 @@ def describe(mount: Mount) -> dict[str, Any]:
     sizes, owned = {path: size for path, size, _ in _files(mount)}, set()
     distributions = []
     for directory in sorted(name for name in mount._list("") if name.endswith(".dist-info")):
-        paths = {path for path in _recorded(mount, directory) if path in sizes}
-        paths |= {path for path in sizes if (source := _source_of(path)) and source[0] in paths}
+        recorded = set(_recorded(mount, directory))
+        paths = {path for path in sizes if path in recorded or _compiled_from(path) in recorded}
         owned |= paths
         metadata = email.parser.HeaderParser().parsestr(_text(mount, f"{directory}/METADATA"))
         wheel = email.parser.HeaderParser().parsestr(_text(mount, f"{directory}/WHEEL"))
@@ -141,6 +141,12 @@ def _source_of(path: str) -> tuple[str, str] | None:
     if last != "__pycache__" or len(parts) < 3 or parts[-1] != "pyc":
         return None
     return f"{parent}/{parts[0]}.py".lstrip("/"), parts[1]
+
+
+def _compiled_from(path: str) -> str | None:
+    """The source of bytecode, also of what stands in its place (x.pyc, where x.py is left out)."""
+    source = _source_of(path)
+    return source[0] if source else path[:-1] if path.endswith(".pyc") else None
 
 
 def entry_points(text: str) -> dict[str, dict[str, str]]:

@@ -498,6 +498,13 @@ def test_no_source_keeps_bytecode_and_what_does_not_compile(wheels, tmp_path):
     assert "prog/cli.pyc" in found and "prog/cli.py" not in found and "template/in.py" in found
 
 
+def test_bytecode_in_its_sources_place_belongs_to_the_distribution(app, wheels, tmp_path):
+    pack(tmp_path / "app.pyz", "--no-source", *wheels)
+    told = [json.loads(making.intact("info", "--json", each).stdout) for each in (app, tmp_path / "app.pyz")]
+    [with_source, without] = [{each["name"]: each["files"] for each in facts["distributions"]} for facts in told]
+    assert without == {"prog": with_source["prog"] - 3, "helper": with_source["helper"] - 1}
+
+
 def test_files_can_be_left_out(wheels, tmp_path):
     tests = {"pkg/__init__.py": "", "pkg/tests/test_x.py": "", "pkg/testing.py": "", "tests/kept.py": "", "pkg/big.bin": "x"}
     wheel = making.wheel(tmp_path, "pkg", tests)
