@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import building
+import intact
 import pytest
 
 TREE = {
@@ -56,7 +57,7 @@ assert importlib.metadata.version("one") == "1.0"
 assert [e.name for e in importlib.metadata.entry_points(group="things")] == ["a"]
 print([path for path in opened if str(path).startswith({str(archive)!r})])
 """
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__import__("intact").__file__))}
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(intact.__file__))}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stdout + done.stderr
 
@@ -75,11 +76,18 @@ print(b"def version(" in pkgutil.get_data("importlib.metadata", "__init__.py"))
 
 def test_a_directory_by_the_name_of_what_is_patched_is_a_namespace(tmp_path):
     archive = building.write_zip(tmp_path / "app.zip", {"pkg_resources/data.txt": ""})
-    assert run(f"intact.mount({str(archive)!r})\nimport pkg_resources\nprint(pkg_resources.__file__)") == "None\n"
+    code = f"""
+import sys
+sys.path.remove({os.path.dirname(os.path.dirname(intact.__file__))!r})  # a regular package may lie there
+intact.mount({str(archive)!r})
+import pkg_resources
+print(pkg_resources.__file__)
+"""
+    assert run(code) == "None\n"
 
 
 def run(code):
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__import__("intact").__file__))}
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(intact.__file__))}
     done = subprocess.run([sys.executable, "-S", "-c", f"import intact\n{code}"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
