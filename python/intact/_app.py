@@ -22,7 +22,7 @@ def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool =
     paths: directories below the root. lines: what ``.pth`` files are allowed to execute. isolated: whether the packages
     installed on the host are out of sight. fresh: whether nothing but Python's start has run yet.
     """
-    atexit.register(_collect_little)  # the first that is registered is the last that runs
+    atexit.register(_collect_little, _full_collections())  # the first that is registered is the last that runs
     mount = _mounts.app = _mounts.adopt(booted)
     sys.path[:] = [path for path in sys.path if path != mount.root]
     if config["isolated"]:
@@ -38,15 +38,22 @@ def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool =
             print(f"intact: {mount.name}: a line of a .pth file failed: {line!r}: {error!r}", file=sys.stderr)
 
 
-def _collect_little() -> None:
+def _full_collections() -> int:
+    """How often the oldest generation was collected, by itself or by the program."""
+    count: int = gc.get_stats()[2]["collections"]
+    return count
+
+
+def _collect_little(full_before: int) -> None:
     """Spare the program one of the two full collections with which Python ends, that before modules are torn down.
 
-    It traverses everything that was imported, and finds something there only if it became garbage since. The younger generations,
-    which hold what the program made, are collected here; all else is left to the second one. That holds only while nothing the
-    program made has grown old (the third count: collections of the middle generation since the oldest was last filled or
-    collected).
+    It traverses everything that was imported, and finds something there only if it became garbage since. The younger
+    generations, which hold what the program made, are collected here; all else is left to the second one. That holds only
+    while nothing the program made has grown old: no full collection since it began, which keeps what is alive, and none of
+    the middle generation (the third count) since imports last filled the oldest.
     """
-    if gc.isenabled() and gc.get_count()[2] == 0 and sys.version_info < (3, 14):
+    young = gc.get_count()[2] == 0 and _full_collections() == full_before
+    if gc.isenabled() and young and sys.version_info < (3, 14):
         gc.collect(1)
         gc.disable()
 

@@ -629,3 +629,23 @@ def test_what_is_alive_at_the_end_is_finalised_as_python_does_it(tmp_path):
     assert (done.returncode, done.stdout, ours) == (control.returncode, control.stdout, theirs)
     assert done.stdout.count("end of") == 2 and "Python is likely shutting down" in ours  # as it is for what modules hold
     assert (tmp_path / "ours").read_text() == (tmp_path / "control").read_text() == "written"
+
+
+COLLECTS = """
+import gc
+class Cycle:
+    def __del__(self):
+        import colorsys
+        print("end of an old one")
+def main():
+    cycle = Cycle()
+    cycle.itself = cycle
+    gc.collect()
+"""
+
+
+def test_what_has_grown_old_is_finalised_before_modules_are_gone(tmp_path):
+    """A program that collects by itself makes its objects old, and its finalisers import."""
+    pack(tmp_path / "app.pyz", "--entry", "collects:main", making.wheel(tmp_path, "collects", {"collects.py": COLLECTS}))
+    done = run(tmp_path / "app.pyz")
+    assert (done.stdout, done.stderr) == ("end of an old one\n", "")
