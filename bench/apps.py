@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -47,10 +48,9 @@ def real(workshop, directory, name):
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q", "--prefer-binary"]
 
     def make(folder):
-        source = folder.with_name(f"{name}-source")  # setuptools builds in the tree
-        shutil.copytree(SOURCES / name, source)
-        subprocess.run([*command, "-w", folder, source], check=True)
-        shutil.rmtree(source)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as source:  # setuptools builds in the tree
+            shutil.copytree(SOURCES / name, source, dirs_exist_ok=True)
+            subprocess.run([*command, "-w", folder, source], check=True)
 
     workshop.kept(folder, peers.contents(SOURCES / name), make)
     return peers.App(f"bench-{name}", f"bench_{name}.cli:main", folder)
