@@ -20,6 +20,8 @@ from random import Random
 
 import pytest
 from intact._cli_pack import _command
+from intact._pack.app import check_size
+from intact._pack.errors import PackError
 from intact._pack.pth import PthFiles
 from support import making, strace
 
@@ -140,6 +142,14 @@ def test_entry_that_is_a_module_runs_as_python_runs_it(wheels, tmp_path):
 def test_entry_may_be_an_attribute_of_an_attribute(wheels, tmp_path):
     pack(tmp_path / "app.pyz", "--entry", "prog.cli:Commands.inner", *wheels)
     assert run(tmp_path / "app.pyz").stdout == "inner\n"
+
+
+def test_an_app_that_is_too_large_to_start_is_refused():
+    """Python before 3.13 says of it that it has no __main__."""
+    check_size("app.pyz", 2**31 - 1, ["3.11", "3.13"])
+    check_size("app.pyz", 2**31, ["3.13"])
+    with pytest.raises(PackError, match=r"Python 3\.11 and 3\.12 starts none"):
+        check_size("app.pyz", 2**31, ["3.11", "3.12", "3.13"])
 
 
 def test_entry_that_is_not_packed_is_refused(wheels, tmp_path):

@@ -14,6 +14,7 @@ import json
 import os
 import pkgutil
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -158,8 +159,17 @@ def pack(
                     outer.add(path, code)
                     compiled[build.cache_tag] = path, _imp.source_hash(0, code).hex()
             outer.add("__main__.py", _MAIN.format(compiled=compiled, boot=_BOOT).encode())
+        check_size(target, file.tell(), [build.python for build in builds])
     summary.size = os.stat(target).st_size
     return summary
+
+
+def check_size(target: str, size: int, pythons: Sequence[str]) -> None:
+    """Raise PackError for an app that would not start: zipimport reads zips with zip64 fields from Python 3.13 on."""
+    old = [python for python in pythons if int(python.partition(".")[2]) < 13]
+    if size > zipfile.ZIP64_LIMIT and old:
+        most = f"Python {' and '.join(old)} starts none of more than {zipfile.ZIP64_LIMIT:,}"
+        raise PackError(target, f"an app of {size:,} bytes, and {most}: --compress, --small and --exclude make it smaller")
 
 
 def _program(config: dict[str, Any]) -> bytes:
