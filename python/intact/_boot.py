@@ -51,6 +51,7 @@ def enter(config: "dict[str, Any]", loader: "zipimporter", root: str, name: str,
     mount._attach()
     if not any(isinstance(finder, engine.Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, engine.Finder())
+    sys.path.insert(0, root)  # before what PYTHONPATH has; settle puts it where it stays
     import intact
 
     intact._engine = engine

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from intact._cli_pack import _command
+from intact import _cli_pack
 from intact._pack.app import check_size
 from intact._pack.errors import PackError
 from intact._pack.pth import PthFiles
@@ -282,8 +282,10 @@ def test_what_the_hosts_start_up_code_imported_is_out_of_sight(app, tmp_path):
 
 def test_packed_intact_is_used_where_one_is_installed(app):
     code = "import intact, sys; print(intact.__file__, intact._engine.__file__)"
-    done = run(app, "-c", code, flags=(), python=sys.executable, env=INTERPRETER)
-    assert done.stdout == f"{app}/intact/__init__.py {app}\n", done.stderr
+    installed = {"PYTHONPATH": os.path.dirname(os.path.dirname(_cli_pack.__file__))}
+    for environment in INTERPRETER, INTERPRETER | installed:
+        done = run(app, "-c", code, flags=(), python=sys.executable, env=environment)
+        assert done.stdout == f"{app}/intact/__init__.py {app}\n", done.stderr
 
 
 def test_mounting_an_app_gives_its_payload(app):
@@ -354,7 +356,7 @@ def test_what_packs_another_one_names_no_directory_and_no_password():
     line = "--lock=/home/me/pylock.toml -r/home/me/r.txt /home/me/app/ --python-shebang /usr/bin/python3 --for 3.12 ./b -o x"
     urls = ["a @ https://me:token@host/a.whl", "c @ file:///home/me/c-1-py3-none-any.whl"]
     wanted = "--lock=./pylock.toml -r./r.txt ./app --python-shebang /usr/bin/python3 ./b 'a @ https://host/a.whl' ./c-1-py3-none-any.whl"
-    assert _command(["pack", *line.split(), *urls]) == f"intact pack --for %s -o %s {wanted}"
+    assert _cli_pack._command(["pack", *line.split(), *urls]) == f"intact pack --for %s -o %s {wanted}"
 
 
 def test_an_engine_of_another_version_is_refused(wheels, tmp_path):
