@@ -20,8 +20,28 @@ from support import archives, wheels  # noqa: E402
 PACKAGES = ("numpy", "pandas", "python-dateutil", "tzdata")
 MANY_MEMBERS = 100_000
 # Not for import in a bench: they open windows, print, run tests or need a running main program.
-_LEFT_OUT = {"antigravity", "this", "turtle", "idlelib", "turtledemo", "tkinter", "test", "tests", "ensurepip", "lib2to3"}
-_LEFT_OUT |= {"pydoc_data", "encodings", "site", "sitecustomize", "usercustomize", "__phello__", "__hello__", "_sysconfigdata"}
+_LEFT_OUT = {
+    "antigravity",
+    "this",
+    "turtle",
+    "idlelib",
+    "turtledemo",
+    "tkinter",
+    "test",
+    "tests",
+    "ensurepip",
+    "lib2to3",
+}
+_LEFT_OUT |= {
+    "pydoc_data",
+    "encodings",
+    "site",
+    "sitecustomize",
+    "usercustomize",
+    "__phello__",
+    "__hello__",
+    "_sysconfigdata",
+}
 
 # Prints which of the modules named on standard input can be imported, one after another, in a process of its own.
 _IMPORTABLE = """

@@ -1,10 +1,10 @@
 """What bench/start.py measures of one side, APP/PEER/PHASE, in one round.
 
-    warm    wall and CPU seconds from exec to exit, of all its processes, run before with the same HOME and caches
-    fresh   the same with an empty HOME, TMPDIR and caches: a first start, the page cache excepted, which is not dropped
-    memory  the most memory of its own that its processes had at once, looked at every few milliseconds and at its end
-    pack    building it, from a directory of wheels, without a network and with the tools' own caches warm
-    engine  seconds from exec until it makes the memory file that the engine is loaded from, seen by strace
+warm    wall and CPU seconds from exec to exit, of all its processes, run before with the same HOME and caches
+fresh   the same with an empty HOME, TMPDIR and caches: a first start, the page cache excepted, which is not dropped
+memory  the most memory of its own that its processes had at once, looked at every few milliseconds and at its end
+pack    building it, from a directory of wheels, without a network and with the tools' own caches warm
+engine  seconds from exec until it makes the memory file that the engine is loaded from, seen by strace
 """
 
 import os

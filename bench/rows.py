@@ -27,7 +27,9 @@ ROWS = [
     Row("open and index 100,000 members / zipimport", "many-intact", "many-zipimport", 0.02, 0.01),
     Row("find a module that is not there / FileFinder", "miss-intact", "miss-files", 0.2, 0.1),
     Row("stat and open of an ordinary path, redirect on / off", "redirect-on", "redirect-off", 1.05, 1.01),
-    Row("private memory of numpy+pandas, packed archive / venv", "packages-packed", "packages-venv", 1.1, 1.0, "memory"),
+    Row(
+        "private memory of numpy+pandas, packed archive / venv", "packages-packed", "packages-venv", 1.1, 1.0, "memory"
+    ),
 ]
 
 _WAYS = ("intact", "shiv", "pex", "pex-venv", "pyinstaller-onefile", "pyinstaller-onedir")

@@ -98,7 +98,9 @@ def main():
     if not (venv / "bin/sales-report").exists():
         print("\ninstalling the same into a virtual environment")
         subprocess.run([python, "-m", "venv", "--without-pip", str(venv)], check=True)
-        subprocess.run([sys.executable, "-m", "pip", "-q", "--python", str(venv), "install", str(HERE / "project")], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "-q", "--python", str(venv), "install", str(HERE / "project")], check=True
+        )
     compare((str(venv / "bin/python"), str(app)), (str(venv / "bin/sales-report"),))
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool = True) -> None:
-    """Make the mounted app what this process is: its root and the paths of its ``.pth`` files stand in ``sys.path`` from `at` on.
+    """Make the mounted app what this process is.
+
+    at: where in ``sys.path`` its root and the paths of its ``.pth`` files go.
 
     paths: directories below the root. lines: what ``.pth`` files are allowed to execute. isolated: whether the packages
     installed on the host are out of sight. fresh: whether nothing but Python's start has run yet.
@@ -30,7 +32,8 @@ def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool =
         if fresh:
             _forget_modules(left)
     sys.path[at:at] = [mount.root, *(f"{mount.root}/{path}" for path in config["paths"])]
-    sitedir = mount.root  # noqa: F841  (the name by which lines that packages generate look for it in the frame that executes them)
+    # By this name lines that packages generate look for it, in the frame that executes them.
+    sitedir = mount.root  # noqa: F841
     for line in config["lines"]:
         try:
             exec(line, {})
@@ -73,7 +76,8 @@ def run(config: dict[str, Any]) -> int:
 
 def _leave_site_packages() -> list[str]:
     """Cut from ``sys.path`` what site appends, and return it: all that follows the standard library's own entries."""
-    standard = [i for i, path in enumerate(sys.path) if path == sys._stdlib_dir or path.endswith("/lib-dynload")]  # type: ignore[attr-defined]
+    library: str = sys._stdlib_dir  # type: ignore[attr-defined]
+    standard = [i for i, path in enumerate(sys.path) if path == library or path.endswith("/lib-dynload")]
     end = standard[-1] + 1 if standard else len(sys.path)  # there is always one
     left = sys.path[end:]
     del sys.path[end:]
@@ -115,6 +119,8 @@ def _interpreter(arguments: list[str]) -> int:
             print(f"intact: {arguments[0]}: python's own options go before the app's name", file=sys.stderr)
             return 2
         arguments = ["--", *arguments]
+    elif sys.stdin is None:  # it was closed
+        return 0
     elif not sys.stdin.isatty():
         return _run.run_stdin(arguments or [""])
     else:

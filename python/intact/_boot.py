@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def start(config: "dict[str, Any]", loader: "zipimporter") -> None:
     """Become the application that `config` describes; `loader` is zipimport's, of the outer zip.
 
-    engines: extension suffix to offset, size and hash (of copy) of the engine for it; targets: what they are called; command: what packs another one;
+    engines: extension suffix to offset, size and hash (of copy) of the engine for it; targets: what they are called;
+    command: what packs another one;
     entry, interpreter, paths, lines, isolated: see intact._app.
     """
     suffix = _suffix()
@@ -45,7 +46,9 @@ def enter(config: "dict[str, Any]", loader: "zipimporter", root: str, name: str,
     engine = sys.modules.get("intact._engine") or _load_engine(loader, suffix, config["engines"][suffix], extract)
     options = {"extract": os.path.abspath(extract)} if extract else {}
     try:
-        mount = engine.Mount(root, root, name, (), files=os.environ.get("INTACT_FILES") != "0", descriptor=descriptor, **options)
+        mount = engine.Mount(
+            root, root, name, (), files=os.environ.get("INTACT_FILES") != "0", descriptor=descriptor, **options
+        )
     except (engine.Error, OSError) as error:
         sys.exit("intact: %s" % error)
     mount._attach()
@@ -70,7 +73,7 @@ def _for_others(config: "dict[str, Any]", archive: str, suffix: str) -> str:
     version = "%d.%d" % (sys.version_info[0], sys.version_info[1])
     here = "%s %s" % (sys.implementation.name if suffix else "Python", version)
     text = "intact: %s is for %s, and this is %s" % (archive, " and ".join(config["targets"]), here)
-    if not suffix:
+    if not suffix or sys.implementation.name != "cpython":
         return text + "; intact needs CPython 3.11 or newer"
     tag = suffix.strip(".").rsplit(".", 1)[0]
     return text + " (%s); pack it for this one with: %s" % (tag, config["command"] % (version, archive))
@@ -106,7 +109,11 @@ def _load_engine(loader: "zipimporter", suffix: str, place: "tuple[int, int, str
             engine = _imp.create_dynamic(spec)
             _imp.exec_dynamic(engine)
     except (ImportError, OSError) as error:
-        advice = "INTACT_EXTRACT=DIR has shared objects written to DIR" if os.path.exists("/proc/self/fd") else "/proc is not mounted"
+        advice = (
+            "INTACT_EXTRACT=DIR has shared objects written to DIR"
+            if os.path.exists("/proc/self/fd")
+            else "/proc is not mounted"
+        )
         sys.exit("intact: %s: the engine cannot be loaded: %s (%s)" % (loader.archive, error, advice))
     finally:
         if partial:

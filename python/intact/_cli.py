@@ -79,17 +79,28 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="intact", description="Run Python out of archives: nothing unpacked, nothing written.")
+    parser = argparse.ArgumentParser(
+        prog="intact", description="Run Python out of archives: nothing unpacked, nothing written."
+    )
     parser.add_argument("--version", action="version", version=f"intact {intact.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run a program with archives mounted", epilog=_RUN_EXAMPLES, formatter_class=formatter)
-    run.add_argument("archives", nargs="*", metavar="ARCHIVE", help="zip archive, wheel or directory; the last one wins where names clash")
+    run = commands.add_parser(
+        "run", help="run a program with archives mounted", epilog=_RUN_EXAMPLES, formatter_class=formatter
+    )
+    run.add_argument(
+        "archives",
+        nargs="*",
+        metavar="ARCHIVE",
+        help="zip archive, wheel or directory; the last one wins where names clash",
+    )
     run.add_argument("--first", action="store_true", help="let the archives shadow the standard library")
     run.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
     run.add_argument("--extract", metavar="DIR", help="put shared objects there if memory may not be executed")
 
-    def add(name: str, function: Callable[[argparse.Namespace], int], help: str, example: str, what: str | None = None) -> argparse.ArgumentParser:
+    def add(
+        name: str, function: Callable[[argparse.Namespace], int], help: str, example: str, what: str | None = None
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
         if what is None:
             command.add_argument("archive", metavar="ARCHIVE")
@@ -102,13 +113,27 @@ def _parser() -> argparse.ArgumentParser:
     stat = add("stat", _stat, "describe an archive or one member", "intact stat app.zip pkg/__init__.py")
     stat.add_argument("path", nargs="?", metavar="PATH")
     add("info", _info, "what is in an archive, by distribution", "intact info app.zip")
-    diff = add("diff", _diff, "what two archives differ in; exit code 1 if they do", "intact diff old.zip new.zip", "ARCHIVE ARCHIVE")
+    diff = add(
+        "diff",
+        _diff,
+        "what two archives differ in; exit code 1 if they do",
+        "intact diff old.zip new.zip",
+        "ARCHIVE ARCHIVE",
+    )
     diff.add_argument("old", metavar="OLD")
     diff.add_argument("new", metavar="NEW")
     add("verify", _verify, "read every member, check every CRC-32, parse every shared object", "intact verify app.zip")
-    why = add("why", _why, "where a module would come from, and what was considered", "intact why numpy.linalg --in numpy.whl", "MODULE")
+    why = add(
+        "why",
+        _why,
+        "where a module would come from, and what was considered",
+        "intact why numpy.linalg --in numpy.whl",
+        "MODULE",
+    )
     why.add_argument("module", metavar="MODULE")
-    why.add_argument("--in", dest="archives", action="append", required=True, metavar="ARCHIVE", help="may be given more than once")
+    why.add_argument(
+        "--in", dest="archives", action="append", required=True, metavar="ARCHIVE", help="may be given more than once"
+    )
     why.add_argument("--first", action="store_true", help="as if mounted to shadow the standard library")
     extract = add("extract", _extract, "write an archive's files to a new directory", "intact extract app.zip app")
     extract.add_argument("directory", metavar="DIR", help="must not exist")

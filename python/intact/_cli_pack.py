@@ -36,24 +36,79 @@ def add_commands(commands: Any, formatter: Any) -> None:
         formatter_class=formatter,
         allow_abbrev=False,  # _command knows options by their names
     )
-    pack.add_argument("requirements", nargs="*", metavar="REQUIREMENT", help="as pip takes them: names, wheels, directories of projects, URLs")
-    pack.add_argument("-o", "--output", required=True, metavar="APP", help="written when it is complete, replacing what is there")
-    pack.add_argument("-r", "--requirement", action="append", default=[], metavar="FILE", help="requirements from a file")
-    pack.add_argument("--constraint", action="append", default=[], metavar="FILE", help="versions that are allowed, as pip takes them")
-    pack.add_argument("--lock", metavar="FILE", help="exact versions and hashes (requirements with hashes, or pylock.toml): nothing is resolved")
+    pack.add_argument(
+        "requirements",
+        nargs="*",
+        metavar="REQUIREMENT",
+        help="as pip takes them: names, wheels, directories of projects, URLs",
+    )
+    pack.add_argument(
+        "-o", "--output", required=True, metavar="APP", help="written when it is complete, replacing what is there"
+    )
+    pack.add_argument(
+        "-r", "--requirement", action="append", default=[], metavar="FILE", help="requirements from a file"
+    )
+    pack.add_argument(
+        "--constraint", action="append", default=[], metavar="FILE", help="versions that are allowed, as pip takes them"
+    )
+    pack.add_argument(
+        "--lock",
+        metavar="FILE",
+        help="exact versions and hashes (requirements with hashes, or pylock.toml): nothing is resolved",
+    )
     program = pack.add_mutually_exclusive_group()
     program.add_argument("-e", "--entry", metavar="MODULE[:FUNCTION]", help="what the app runs")
-    program.add_argument("-c", "--console-script", metavar="NAME", help="the same by the name of a command that a package installs")
-    pack.add_argument("--for", dest="pythons", action="append", default=[], metavar="VERSION", help="the Python to pack for, such as 3.12; may be given more than once")
+    program.add_argument(
+        "-c", "--console-script", metavar="NAME", help="the same by the name of a command that a package installs"
+    )
+    pack.add_argument(
+        "--for",
+        dest="pythons",
+        action="append",
+        default=[],
+        metavar="VERSION",
+        help="the Python to pack for, such as 3.12; may be given more than once",
+    )
     pack.add_argument("--platform", metavar="TAG", help="and the platform, such as manylinux_2_28_aarch64")
-    pack.add_argument("--engine", action="append", default=[], metavar="WHEEL", help="intact's own wheel for a Python other than this one")
-    pack.add_argument("--compress", choices=("none", "deflate", "zstd"), default="none", help="how what is not a shared object is kept")
-    pack.add_argument("--small", action="store_true", help="compress shared objects too: they are then unpacked in memory at every start")
-    pack.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="leave out files, such as 'numpy/f2py/*'")
-    pack.add_argument("--strip-tests", action="store_true", help="leave out directories named test or tests inside packages")
-    pack.add_argument("--no-source", action="store_true", help="keep bytecode only; programs that read their own source break (anyio, pyparsing and others)")
-    pack.add_argument("--python-shebang", metavar="LINE", default="/usr/bin/env python3", help="the interpreter of ./app.pyz")
-    pack.add_argument("--allow-pth", action="append", default=[], metavar="NAME", help="run the import lines of this .pth file at start")
+    pack.add_argument(
+        "--engine",
+        action="append",
+        default=[],
+        metavar="WHEEL",
+        help="intact's own wheel for a Python other than this one",
+    )
+    pack.add_argument(
+        "--compress",
+        choices=("none", "deflate", "zstd"),
+        default="none",
+        help="how what is not a shared object is kept",
+    )
+    pack.add_argument(
+        "--small",
+        action="store_true",
+        help="compress shared objects too: they are then unpacked in memory at every start",
+    )
+    pack.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="leave out files, such as 'numpy/f2py/*'"
+    )
+    pack.add_argument(
+        "--strip-tests", action="store_true", help="leave out directories named test or tests inside packages"
+    )
+    pack.add_argument(
+        "--no-source",
+        action="store_true",
+        help="keep bytecode only; programs that read their own source break (anyio, pyparsing and others)",
+    )
+    pack.add_argument(
+        "--python-shebang", metavar="LINE", default="/usr/bin/env python3", help="the interpreter of ./app.pyz"
+    )
+    pack.add_argument(
+        "--allow-pth",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run the import lines of this .pth file at start",
+    )
     pack.add_argument("--site-packages", action="store_true", help="let the app see what is installed where it runs")
     pack.add_argument("--json", action="store_true", help="print JSON for scripts")
     pack.set_defaults(function=_pack)
@@ -65,8 +120,15 @@ def add_commands(commands: Any, formatter: Any) -> None:
         formatter_class=formatter,
     )
     merge.add_argument("wheels", nargs="+", metavar="WHEEL")
-    merge.add_argument("-o", "--output", required=True, metavar="ARCHIVE", help="written when it is complete, replacing what is there")
-    merge.add_argument("--compress", choices=("none", "deflate", "zstd"), default="none", help="how members other than shared objects are kept")
+    merge.add_argument(
+        "-o", "--output", required=True, metavar="ARCHIVE", help="written when it is complete, replacing what is there"
+    )
+    merge.add_argument(
+        "--compress",
+        choices=("none", "deflate", "zstd"),
+        default="none",
+        help="how members other than shared objects are kept",
+    )
     merge.add_argument("--no-bytecode", action="store_true", help="do not compile ahead")
     merge.add_argument("--json", action="store_true", help="print JSON for scripts")
     merge.set_defaults(function=_merge)

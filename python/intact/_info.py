@@ -83,7 +83,9 @@ def show(facts: dict[str, Any]) -> None:
 
 def _show_app(app: dict[str, Any]) -> None:
     for target in app["targets"]:
-        print(f"for CPython {target['python']} ({target['abi']}), glibc {target['glibc']} or newer; intact {app['intact']}")
+        print(
+            f"for CPython {target['python']} ({target['abi']}), glibc {target['glibc']} or newer; intact {app['intact']}"
+        )
     print(f"entry point: {app['entry'] or 'none, an interpreter'}")
     print(f"packages of the host: {'out of sight' if app['isolated'] else 'seen'}")
     for path, lines in app["pth_skipped"].items():

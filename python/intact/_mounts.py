@@ -212,7 +212,7 @@ def _watch_starts() -> None:
 
 
 def _watch_readers() -> None:
-    """Have what reads distributions and resources patched when it is loaded, or now: it does not expect mounts, or is slow on them."""
+    """Have what reads distributions and resources patched, now or when it is loaded: it is slow on mounts, or fails."""
     names = ["importlib.metadata", "pkg_resources"]
     if sys.version_info[:2] == (3, 13):
         names.append("importlib.resources.readers")

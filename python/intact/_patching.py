@@ -81,7 +81,9 @@ def _patch_metadata(module: Any) -> None:
 
 
 def _patch_pkg_resources(module: Any) -> None:
-    """pkg_resources finds distributions by the kinds of path entry finders that it was told of; the set of what is there is made already."""
+    """It finds distributions by the kinds of path entry finders that it knows; the set of what is there is made already."""
+    if not hasattr(module, "register_finder"):  # another module of that name
+        return
     module.register_finder(_engine.EntryFinder, module.find_on_path)
     module.register_namespace_handler(_engine.EntryFinder, module.file_ns_handler)
     known = module.working_set

@@ -184,5 +184,7 @@ def _prompt() -> int:
     sys.argv = [""]
     _set_first_path("")
     roots = ", ".join(mount.root for mount in intact.mounts()) or "nothing"
-    code.interact(banner=f"Python {sys.version} on {sys.platform}\nmounted: {roots}", local=_fresh_main().__dict__, exitmsg="")
+    code.interact(
+        banner=f"Python {sys.version} on {sys.platform}\nmounted: {roots}", local=_fresh_main().__dict__, exitmsg=""
+    )
     return 0

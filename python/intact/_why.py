@@ -50,8 +50,16 @@ def _verdict(mount: intact.Mount, module: str) -> str:
     if top in sys.stdlib_module_names and not mount.first:
         return f"passed over: {top} is in the standard library (mount with first=True to shadow it)"
     directory, _, name = module.replace(".", "/").rpartition("/")
-    in_package = [f"{module.replace('.', '/')}/{child}" for child in mount._list(module.replace(".", "/")) if child.startswith("__init__.")]
-    beside = [f"{directory}/{child}".lstrip("/") for child in mount._list(directory) if child.partition(".")[0] == name and "." in child]
+    in_package = [
+        f"{module.replace('.', '/')}/{child}"
+        for child in mount._list(module.replace(".", "/"))
+        if child.startswith("__init__.")
+    ]
+    beside = [
+        f"{directory}/{child}".lstrip("/")
+        for child in mount._list(directory)
+        if child.partition(".")[0] == name and "." in child
+    ]
     candidates = sorted(in_package) + sorted(beside)
     if candidates:
         return "has " + ", ".join(candidates)

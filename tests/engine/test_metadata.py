@@ -88,6 +88,8 @@ print(pkg_resources.__file__)
 
 def run(code):
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(intact.__file__))}
-    done = subprocess.run([sys.executable, "-S", "-c", f"import intact\n{code}"], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import intact\n{code}"], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout

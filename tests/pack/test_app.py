@@ -80,7 +80,9 @@ def app(wheels, tmp_path_factory):
 SAYS = "hello word ['a', 'b c'] /prog/cli.py\n"
 
 
-@pytest.mark.parametrize("flags", [(), ("-I",), ("-S",), ("-E",), ("-I", "-S"), ("-O",), ("-X", "importtime"), ("-B", "-s", "-P")])
+@pytest.mark.parametrize(
+    "flags", [(), ("-I",), ("-S",), ("-E",), ("-I", "-S"), ("-O",), ("-X", "importtime"), ("-B", "-s", "-P")]
+)
 def test_starts_with_any_of_pythons_options(app, flags):
     done = run(app, "a", "b c", flags=flags)
     assert (done.returncode, done.stdout) == (0, SAYS), done.stderr
@@ -162,7 +164,10 @@ def test_entry_that_is_not_packed_is_refused(wheels, tmp_path):
     [
         (("--entry", "."), r"\.: is no MODULE or MODULE:FUNCTION to run \(and nothing can be packed editable: .*"),
         (("--entry", "prog:"), "prog:: is no MODULE or MODULE:FUNCTION to run"),
-        (("--python-shebang", "#!/usr/bin/python3"), "#!/usr/bin/python3: is not one line for the kernel, without its #!"),
+        (
+            ("--python-shebang", "#!/usr/bin/python3"),
+            "#!/usr/bin/python3: is not one line for the kernel, without its #!",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_the_work(options, expected, tmp_path):
@@ -201,7 +206,10 @@ def test_interpreter_on_request(app, tmp_path):
     flags = {"flags": (), "env": INTERPRETER}
     assert run(app, "-m", "prog", "x", **flags).stdout.startswith("__main__ prog.__main__ ['x']")
     assert run(app, "-mprog", "x", **flags).stdout.startswith("__main__ prog.__main__ ['x']")
-    assert run(app, "-c", "import helper, sys; print(helper.greet('you'), sys.argv)", "x", **flags).stdout == "hello you ['-c', 'x']\n"
+    assert (
+        run(app, "-c", "import helper, sys; print(helper.greet('you'), sys.argv)", "x", **flags).stdout
+        == "hello you ['-c', 'x']\n"
+    )
     script = str(tmp_path / "script.py")
     assert run(app, script, "x", **flags).stdout == f"['{script}', 'x'] __main__ {tmp_path}\n"
     assert run(app, input="import helper\nprint(helper.greet('you'))", **flags).stdout == "hello you\n"
@@ -211,7 +219,9 @@ def test_interpreter_on_request(app, tmp_path):
 
 def test_prompt(app):
     master, slave = pty.openpty()
-    process = subprocess.Popen([PYTHON, app], stdin=slave, stdout=slave, stderr=slave, env=INTERPRETER | {"TERM": "dumb"})
+    process = subprocess.Popen(
+        [PYTHON, app], stdin=slave, stdout=slave, stderr=slave, env=INTERPRETER | {"TERM": "dumb"}
+    )
     os.close(slave)
     os.write(master, b"import helper; print(helper.greet('you' + 'r'))\nexit()\n")
     text = b""
@@ -341,7 +351,10 @@ def test_another_interpreter_is_told_so_in_one_line(app, python):
     assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
     here = "%d.%d" % sys.version_info[:2]
     assert f"app.pyz is for CPython {here}" in done.stderr
-    assert re.search(rf"pack it for this one with: intact pack --for 3\.\d+ -o {re.escape(str(app))} --entry", done.stderr) or "needs CPython 3.11 or newer" in done.stderr
+    assert (
+        re.search(rf"pack it for this one with: intact pack --for 3\.\d+ -o {re.escape(str(app))} --entry", done.stderr)
+        or "needs CPython 3.11 or newer" in done.stderr
+    )
 
 
 def altered(app, target, needle):
@@ -361,7 +374,9 @@ def test_what_packs_another_one_names_no_directory_and_no_password():
 
 def test_an_engine_of_another_version_is_refused(wheels, tmp_path):
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
-    other = making.wheel(tmp_path, "intact", {"intact/_engine.x.so": ""}, version="99.0", tag=f"{tag}-{tag}-linux_{os.uname().machine}")
+    other = making.wheel(
+        tmp_path, "intact", {"intact/_engine.x.so": ""}, version="99.0", tag=f"{tag}-{tag}-linux_{os.uname().machine}"
+    )
     done = making.intact("pack", "-o", tmp_path / "app.pyz", "--engine", other, *wheels)
     assert done.returncode == 1 and "is of version 99.0" in done.stderr and done.stderr.count("\n") == 1
 
@@ -390,20 +405,31 @@ def test_where_there_is_no_room_for_the_engine_that_is_what_is_said(app):
 
     size = 500_000  # less than the engine has
     done = run(app, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
-    assert done.returncode == 1 and re.fullmatch(r"intact: .*app\.pyz: the engine cannot be loaded: .*File too large.*\n", done.stderr)
+    assert done.returncode == 1 and re.fullmatch(
+        r"intact: .*app\.pyz: the engine cannot be loaded: .*File too large.*\n", done.stderr
+    )
 
 
 def test_a_relative_path_from_a_directory_that_is_gone_is_refused_in_one_line(app, tmp_path):
     code = f"import os; os.mkdir('x'); os.chdir('x'); os.rmdir('../x'); os.execv({PYTHON!r}, ['python', '../app.pyz'])"
     (tmp_path / "app.pyz").symlink_to(app)
     done = subprocess.run([PYTHON, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "intact: ../app.pyz: no absolute path leads to it: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "intact: ../app.pyz: no absolute path leads to it: No such file or directory\n",
+    )
 
 
 def test_an_altered_member_is_refused_when_it_is_read(app, tmp_path):
     broken = altered(app, tmp_path / "app.pyz", b"hello {name}")  # the source; its bytecode stands as it was
     assert run(broken, "a", "b c").stdout == SAYS
-    done = run(broken, "-c", "import importlib.util as u; u.find_spec('helper').loader.get_source('helper')", env=INTERPRETER, flags=())
+    done = run(
+        broken,
+        "-c",
+        "import importlib.util as u; u.find_spec('helper').loader.get_source('helper')",
+        env=INTERPRETER,
+        flags=(),
+    )
     assert done.returncode == 1 and "helper.py" in done.stderr and "CRC-32" in done.stderr
     verified = making.intact("verify", broken)
     assert verified.returncode == 1 and "helper.py" in verified.stdout
@@ -417,7 +443,9 @@ def test_verify_reads_the_outer_zip_too(app, tmp_path):
 
 def test_verify_tells_of_a_method_that_nobody_knows(app, tmp_path):
     content = bytearray(app.read_bytes())
-    entry = content.rindex(b"engine/boot.py") - 46  # in the outer directory, whose entries have 46 bytes before the name
+    entry = (
+        content.rindex(b"engine/boot.py") - 46
+    )  # in the outer directory, whose entries have 46 bytes before the name
     content[entry + 10] = 97
     (tmp_path / "app.pyz").write_bytes(content)
     done = making.intact("verify", tmp_path / "app.pyz")
@@ -477,7 +505,9 @@ def test_a_pth_line_sees_the_directory_and_one_that_fails_is_told(tmp_path):
     pack(tmp_path / "app.pyz", "--allow-pth", "lines", wheel)
     done = run(tmp_path / "app.pyz", "-c", "import sys; print(sys.seen)")
     assert done.stdout == f"{tmp_path / 'app.pyz'}\n"
-    assert re.fullmatch(r"intact: .*app\.pyz: a line of a \.pth file failed: 'import absent_module': Module.*\n", done.stderr)
+    assert re.fullmatch(
+        r"intact: .*app\.pyz: a line of a \.pth file failed: 'import absent_module': Module.*\n", done.stderr
+    )
 
 
 BUNDLED = [*Path(ensurepip.__file__).parent.glob("_bundled/setuptools-*.whl")]
@@ -518,16 +548,28 @@ def test_bytecode_in_its_sources_place_belongs_to_the_distribution(app, wheels, 
 
 
 def test_files_can_be_left_out(wheels, tmp_path):
-    tests = {"pkg/__init__.py": "", "pkg/tests/test_x.py": "", "pkg/testing.py": "", "tests/kept.py": "", "pkg/big.bin": "x"}
+    tests = {
+        "pkg/__init__.py": "",
+        "pkg/tests/test_x.py": "",
+        "pkg/testing.py": "",
+        "tests/kept.py": "",
+        "pkg/big.bin": "x",
+    }
     wheel = making.wheel(tmp_path, "pkg", tests)
     pack(tmp_path / "app.pyz", "--strip-tests", "--exclude", "*.bin", wheel)
-    found = {name for name in names(tmp_path / "app.pyz") if name.endswith((".py", ".bin")) and not name.startswith("intact/")}
+    found = {
+        name
+        for name in names(tmp_path / "app.pyz")
+        if name.endswith((".py", ".bin")) and not name.startswith("intact/")
+    }
     assert found == {"pkg/__init__.py", "pkg/testing.py", "tests/kept.py"}
     code = "import importlib.metadata as m; print(sorted(map(str, m.files('pkg'))))"
     assert "tests/test_x.py" not in run(tmp_path / "app.pyz", "-c", code).stdout
 
 
-@pytest.mark.parametrize("options", [("--compress", "deflate"), ("--compress", "zstd"), ("--compress", "zstd", "--small")])
+@pytest.mark.parametrize(
+    "options", [("--compress", "deflate"), ("--compress", "zstd"), ("--compress", "zstd", "--small")]
+)
 def test_compressed_apps_are_smaller_and_run(options, app, wheels, tmp_path):
     pack(tmp_path / "app.pyz", *options, "--entry", "prog.cli:main", *wheels)
     assert run(tmp_path / "app.pyz", "a", "b c").stdout == SAYS
@@ -548,7 +590,9 @@ def test_a_full_disk_leaves_nothing(wheels, tmp_path):
 def test_redirect_can_be_off(app):
     """Then modules are imported, and files not opened by path."""
     off = {**INTERPRETER, "INTACT_FILES": "0"}
-    done = run(app, "-c", "import helper, intact; print(helper.greet('you'), intact.mounts()[0].files)", flags=(), env=off)
+    done = run(
+        app, "-c", "import helper, intact; print(helper.greet('you'), intact.mounts()[0].files)", flags=(), env=off
+    )
     assert done.stdout == "hello you False\n", done.stderr
 
 
@@ -597,7 +641,9 @@ def test_children_find_the_app(wheels, tmp_path):
     pack(app, "--entry", "many.work:main", wheel, *wheels)
     done = run(app, flags=(), cwd="/", env={})
     lines = done.stdout.splitlines()
-    assert done.returncode == 0 and lines[:3] == [f"{way} ['hello 4']" for way in ("spawn", "forkserver", "fork")], done.stdout + done.stderr
+    assert done.returncode == 0 and lines[:3] == [f"{way} ['hello 4']" for way in ("spawn", "forkserver", "fork")], (
+        done.stdout + done.stderr
+    )
     for line in lines[3:6]:
         assert "returncode=0, stdout='hello parent 1 []\\n', stderr=''" in line
     assert "self" in lines
@@ -639,7 +685,9 @@ def test_what_is_alive_at_the_end_is_finalised_as_python_does_it(tmp_path):
     control = run(tmp_path / "control", flags=("-I", "-S", "-c", code))
     ours, theirs = (re.sub(r"0x[0-9a-f]+|/.*/", "", each.stderr) for each in (done, control))
     assert (done.returncode, done.stdout, ours) == (control.returncode, control.stdout, theirs)
-    assert done.stdout.count("end of") == 2 and "Python is likely shutting down" in ours  # as it is for what modules hold
+    assert (
+        done.stdout.count("end of") == 2 and "Python is likely shutting down" in ours
+    )  # as it is for what modules hold
     assert (tmp_path / "ours").read_text() == (tmp_path / "control").read_text() == "written"
 
 
@@ -658,6 +706,8 @@ def main():
 
 def test_what_has_grown_old_is_finalised_before_modules_are_gone(tmp_path):
     """A program that collects by itself makes its objects old, and its finalisers import."""
-    pack(tmp_path / "app.pyz", "--entry", "collects:main", making.wheel(tmp_path, "collects", {"collects.py": COLLECTS}))
+    pack(
+        tmp_path / "app.pyz", "--entry", "collects:main", making.wheel(tmp_path, "collects", {"collects.py": COLLECTS})
+    )
     done = run(tmp_path / "app.pyz")
     assert (done.stdout, done.stderr) == ("end of an old one\n", "")

@@ -142,16 +142,26 @@ def broken(tmp_path, kind):
         return [more], r"one-1\.0.*ghost\.py: in RECORD, and not in the wheel"
     if kind == "file and directory":
         one = making.wheel(tmp_path, "one", {"mod/a.py": "1"})
-        return [one, making.wheel(tmp_path, "two", {"mod": "2"})], r"two-1\.0.*mod is a file, and in one-1\.0.* a directory"
+        return [
+            one,
+            making.wheel(tmp_path, "two", {"mod": "2"}),
+        ], r"two-1\.0.*mod is a file, and in one-1\.0.* a directory"
     if kind == "directory and file":
         one = making.wheel(tmp_path, "one", {"mod": "1"})
-        return [one, making.wheel(tmp_path, "two", {"mod/sub/a.py": "2"})], r"two-1\.0.*mod is a directory, and in one-1\.0.* a file"
+        return [
+            one,
+            making.wheel(tmp_path, "two", {"mod/sub/a.py": "2"}),
+        ], r"two-1\.0.*mod is a directory, and in one-1\.0.* a file"
     if kind == "no scheme":
-        return [making.wheel(tmp_path, "one", {"one-1.0.data/other/x": ""})], r"one-1\.0-py3-none-any\.whl: one-1\.0\.data/other/x is not"
+        return [
+            making.wheel(tmp_path, "one", {"one-1.0.data/other/x": ""})
+        ], r"one-1\.0-py3-none-any\.whl: one-1\.0\.data/other/x is not"
     if kind == "intact's own":
         return [making.wheel(tmp_path, "one", {".intact/app.json": "{}"})], r"'\.intact/app\.json' is no path"
     if kind == "not in record":
-        return [making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lambda text: "")], r"mod\.py is not mentioned in RECORD"
+        return [
+            making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lambda text: "")
+        ], r"mod\.py is not mentioned in RECORD"
     if kind == "other platform":
         return [making.wheel(tmp_path, "one", {"mod.py": ""}, tag="cp311-cp311-win_amd64")], "wheel is for .*win_amd64"
     if kind == "cut":

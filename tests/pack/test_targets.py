@@ -18,7 +18,9 @@ OTHER = ".cpython-399-x86_64-linux-gnu.so"
 
 def build(python, suffix, wheels):
     with open(_engine.__file__, "rb") as file:
-        return app.Build(python, suffix, file.read(), [str(wheel) for wheel in wheels], bytecode.compile_all, lambda wheel: None)
+        return app.Build(
+            python, suffix, file.read(), [str(wheel) for wheel in wheels], bytecode.compile_all, lambda wheel: None
+        )
 
 
 @pytest.fixture(params=[True, False], ids=["source", "no source"])
@@ -27,7 +29,12 @@ def packed(request, tmp_path):
     builds = []
     for python, suffix, word in (HERE, SUFFIX, "here"), ("3.99", OTHER, "there"):
         (tmp_path / word).mkdir()
-        files = {"pkg/__init__.py": "n = 1\n", "pkg/own.py": f"word = {word!r}\n", "pkg/own.txt": word, "pkg/alike.txt": "alike"}
+        files = {
+            "pkg/__init__.py": "n = 1\n",
+            "pkg/own.py": f"word = {word!r}\n",
+            "pkg/own.txt": word,
+            "pkg/alike.txt": "alike",
+        }
         own = making.wheel(tmp_path / word, "pkg", files)
         pure = making.wheel(tmp_path / word, "pure", {"pure.py": "n = 2\n"})
         builds.append(build(python, suffix, [own, pure]))

@@ -1,7 +1,7 @@
 """Writing an app: one file that a plain ``python app.pyz`` runs (docs/formats/app.md).
 
-    outer zip   #! line, intact-payload.zip, engine/…, __main__.py
-    payload     the façade, what the wheels install, bytecode, .intact/app.json; .intact/ABI/ has what is for one target alone
+outer zip   #! line, intact-payload.zip, engine/…, __main__.py
+payload     the façade, what the wheels install, bytecode, .intact/app.json; .intact/ABI/ has what is for one target alone
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from intact._pack.writer import ZipWriter, replacing
 _ENTRY = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _TESTS = re.compile(r".+/tests?/")
 _BOOT = "engine/boot.py"
-# A zip without its end is a program to python, which complains of an encoding that it does not know (PEP 263), by this name.
+# A zip without its end is a program to python, which complains of an unknown encoding (PEP 263), by this name.
 _CUT = "# coding: this-app-was-cut-short"
-# What python runs. It is source, for there is nothing that would check bytecode before it runs: a bit that is wrong in it is a crash.
+# What python runs. It is source, for nothing checks bytecode before it runs: a bit that is wrong in it is a crash.
 # It is short, for it is compiled at every start, and in words that any Python understands.
 _MAIN = """\
 import sys
@@ -71,7 +71,8 @@ class Choices:
     shebang: str = "/usr/bin/env python3"
     allow_pth: tuple[str, ...] = ()  # whose import lines run
     isolated: bool = True  # from the packages installed on the host
-    command: str = "intact pack --for %s -o %s"  # what packs the same for another target; "%s" is its version, and a second the name of the app
+    # What packs the same for another target: "%s" is its version, and a second one the name of the app.
+    command: str = "intact pack --for %s -o %s"
 
     def __post_init__(self) -> None:
         if self.entry is not None and not _ENTRY.fullmatch(self.entry):
@@ -169,7 +170,9 @@ def check_size(target: str, size: int, pythons: Sequence[str]) -> None:
     old = [python for python in pythons if int(python.partition(".")[2]) < 13]
     if size > zipfile.ZIP64_LIMIT and old:
         most = f"Python {' and '.join(old)} starts none of more than {zipfile.ZIP64_LIMIT:,}"
-        raise PackError(target, f"an app of {size:,} bytes, and {most}: --compress, --small and --exclude make it smaller")
+        raise PackError(
+            target, f"an app of {size:,} bytes, and {most}: --compress, --small and --exclude make it smaller"
+        )
 
 
 def _program(config: dict[str, Any]) -> bytes:
@@ -190,7 +193,13 @@ class _Payload:
         summary: Summary,
         progress: Callable[[str], None],
     ) -> None:
-        self._archive, self._builds, self._choices, self._summary, self._progress = archive, builds, choices, summary, progress
+        self._archive, self._builds, self._choices, self._summary, self._progress = (
+            archive,
+            builds,
+            choices,
+            summary,
+            progress,
+        )
         self._written: set[str] = set()  # paths
         self._scripts: dict[str, str] = {}  # console script to object reference
         self._pth = PthFiles(choices.allow_pth)
@@ -278,7 +287,9 @@ class _Payload:
         """What _boot.start and _app.run take."""
         self._summary.entry = self._entry()
         if unused := self._pth.unused():
-            raise PackError(", ".join(sorted(unused)), "allowed by --allow-pth, and there is no .pth file of that name that imports")
+            raise PackError(
+                ", ".join(sorted(unused)), "allowed by --allow-pth, and there is no .pth file of that name that imports"
+            )
         self._summary.pth_skipped = self._pth.skipped
         return {
             "engines": {},  # until they are written
@@ -305,8 +316,8 @@ class _Payload:
     def _has_module(self, name: str) -> bool:
         stem = name.replace(".", "/")
         prefixes = ["", *(f".intact/{build.tag}/" for build in self._builds)]
-        starts = tuple(f"{prefix}{stem}{rest}" for prefix in prefixes for rest in (".", "/__init__."))
-        return any(path.startswith(starts) for path in self._written)
+        starts = tuple(f"{prefix}{stem}{rest}" for prefix in prefixes for rest in (".", "/__init__.", "/__main__."))
+        return any(path.startswith(starts) and path.endswith((".py", ".pyc", ".so")) for path in self._written)
 
     def _facts(self, config: dict[str, Any]) -> dict[str, Any]:
         """For `intact info`: what was packed, from what."""
@@ -314,9 +325,7 @@ class _Payload:
             "format": 1,
             "intact": intact.__version__,
             "targets": [{"python": each.python, "abi": each.tag, "glibc": each.glibc} for each in self._builds],
-            "wheels": {
-                os.path.basename(wheel): _sha256(wheel) for build in self._builds for wheel in build.wheels
-            },
+            "wheels": {os.path.basename(wheel): _sha256(wheel) for build in self._builds for wheel in build.wheels},
             "pth_skipped": self._pth.skipped,
             **{key: config[key] for key in ("entry", "paths", "lines", "isolated")},
         }

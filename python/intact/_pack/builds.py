@@ -45,9 +45,14 @@ def prepare(options: argparse.Namespace, directory: str, progress: Progress) -> 
         compiler = bytecode.compile_all if target.is_here else _compiler_for(target)
         if compiler is None:
             if options.no_source:
-                raise PackError(f"python{target.python}", "is not here, and without it there is no bytecode to keep instead of sources")
+                raise PackError(
+                    f"python{target.python}",
+                    "is not here, and without it there is no bytecode to keep instead of sources",
+                )
             progress(f"python{target.python} is not here: nothing is compiled for it")
-        builds.append(Build(target.python, suffix, engine, wheels, compiler or (lambda sources: []), _checker_for(target)))
+        builds.append(
+            Build(target.python, suffix, engine, wheels, compiler or (lambda sources: []), _checker_for(target))
+        )
     return builds
 
 
@@ -66,7 +71,9 @@ def _engine_for(target: Target, wheels: list[str]) -> tuple[str, bytes]:
 def _engine_in(wheel: str) -> tuple[str, bytes] | None:
     version = parse_wheel_filename(os.path.basename(wheel))[1]
     if version != Version(intact.__version__):
-        raise PackError(wheel, f"is of version {version}, and an engine runs with the intact that packs, {intact.__version__}")
+        raise PackError(
+            wheel, f"is of version {version}, and an engine runs with the intact that packs, {intact.__version__}"
+        )
     try:
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():

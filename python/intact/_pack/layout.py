@@ -71,7 +71,9 @@ class Layout(WheelDestination):
         except WheelFile.validation_error as error:
             raise PackError(wheel, "; ".join(error.issues)) from error
         except (installer.exceptions.InstallerError, zipfile.BadZipFile, ValueError) as error:
-            raise PackError(wheel, str(error.args[-1] if error.args else error)) from error  # the source, and what is wrong with it
+            raise PackError(
+                wheel, str(error.args[-1] if error.args else error)
+            ) from error  # the source, and what is wrong with it
         except intact.ArchiveError as error:
             raise PackError(wheel, str(error.reason)) from error
 
@@ -85,7 +87,9 @@ class Layout(WheelDestination):
     def _prefix(self, scheme: Scheme) -> str:
         return "" if scheme in _ROOT_SCHEMES else f"{self._data}/{scheme}/"
 
-    def write_file(self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool) -> RecordEntry:
+    def write_file(
+        self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
+    ) -> RecordEntry:
         inner, data = os.fspath(path), stream.read()
         if not self._wanted(self._prefix(scheme) + inner):
             self.left_out += 1
@@ -116,14 +120,15 @@ class Layout(WheelDestination):
         self._owners[path] = os.path.basename(self._wheel), digest
         self._add_file(path, data, digest, executable)
 
-
     def _check_directories(self, path: str) -> None:
         """Make sure that no path is a file for one wheel and a directory for another."""
         directory = os.path.dirname(path)
         while directory and directory not in self._directories:
             self._directories[directory] = os.path.basename(self._wheel)
             if directory in self._owners:
-                raise PackError(self._wheel, f"{directory} is a directory, and in {self._owners[directory][0]} it is a file")
+                raise PackError(
+                    self._wheel, f"{directory} is a directory, and in {self._owners[directory][0]} it is a file"
+                )
             directory = os.path.dirname(directory)
         if path in self._directories:
             raise PackError(self._wheel, f"{path} is a file, and in {self._directories[path]} it is a directory")
@@ -145,10 +150,15 @@ class _CheckedWheel(WheelFile):
 
 
 def recorded(wheel: str) -> set[tuple[str, str]]:
-    """(path in the layout, sha256) of what the wheel's RECORD lists."""
-    with WheelFile.open(wheel) as source:  # type: ignore[arg-type]  # a str will do
-        rows = csv.reader(source.read_dist_info("RECORD").splitlines())
-        moved = re.compile(re.escape(source.dist_info_dir.removesuffix(".dist-info")) + r"\.data/(purelib|platlib)/")
+    """(path in the layout, sha256) of what the wheel's RECORD lists. Raises PackError for a wheel that is broken."""
+    try:
+        with WheelFile.open(wheel) as source:  # type: ignore[arg-type]  # a str will do
+            rows = csv.reader(source.read_dist_info("RECORD").splitlines())
+            moved = re.compile(
+                re.escape(source.dist_info_dir.removesuffix(".dist-info")) + r"\.data/(purelib|platlib)/"
+            )
+    except (installer.exceptions.InstallerError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise PackError(wheel, str(error)) from error
     return {(moved.sub("", row[0], count=1), row[1].removeprefix("sha256=")) for row in rows if len(row) == 3}
 
 

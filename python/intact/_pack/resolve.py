@@ -114,6 +114,8 @@ def _with_pip(
             break
         lines += lacking
         wheels = fetcher.wheels(lines, *options)
+    else:
+        raise PackError(", ".join(lacking), f"is still lacking after {_ROUNDS} rounds of asking pip")
     return wheels
 
 
