@@ -128,6 +128,9 @@ def rejected_apps():
     yield "app-payload-compressed", app(inner, DEFLATE)
     yield "app-payload-cut", app(inner[:-1])
     yield "app-payload-no-zip", app(CONTENT)
+    whole = app(inner)
+    header = whole.index(b"intact-payload.zip") - 30
+    yield "app-payload-header-missing", whole[:header] + b"PK\0\0" + whole[header + 4 :]
 
 
 def rejected_records():

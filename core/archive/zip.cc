@@ -133,8 +133,7 @@ Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
 Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
   if (size() == 0 || directory_.member_name(size() - 1).path != kPayload) return std::optional<std::uint64_t>();
   const Entry entry = directory_.entry(size() - 1);
-  if (!stored(entry))
-    return Error{ErrorCode::kArchive, "the payload of an app is stored, this one is compressed", {}, {}, entry.offset};
+  if (!stored(entry)) return failure(entry, "compressed, where it has to be stored");
   INTACT_TRY(check_bounds(entry));
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t data, find_data(entry, *workspace));
@@ -309,12 +308,18 @@ Result<std::unique_ptr<Archive>> open_zip(Source& source, const Limits& limits) 
     return std::unique_ptr<Archive>();
   }
   INTACT_ASSIGN(auto archive, open_at(*place, "zip", source.name, *std::move(input), limits));
-  INTACT_ASSIGN(const auto end, archive->payload_end());
-  if (end) {
+  auto end = archive->payload_end();
+  if (!end) {
+    Error error = std::move(end).error();
+    if (error.code != ErrorCode::kMember) return error;
+    // Whoever opens an app knows of no members around its payload: to them the archive is broken.
+    return Error{ErrorCode::kArchive, "the payload of an app: " + error.reason, {}, {}, error.offset};
+  }
+  if (*end) {
     Input inner = std::move(*archive).into_input();
-    inner.cut(*end);
+    inner.cut(**end);
     INTACT_ASSIGN(const auto inner_place, find_directory(inner));
-    if (!inner_place) return Error{ErrorCode::kArchive, "an app whose payload is no zip", {}, {}, *end};
+    if (!inner_place) return Error{ErrorCode::kArchive, "an app whose payload is no zip", {}, {}, **end};
     INTACT_ASSIGN(archive, open_at(*inner_place, "app", source.name, std::move(inner), limits));
   }
   return std::unique_ptr<Archive>(std::move(archive));

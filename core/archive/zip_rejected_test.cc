@@ -32,8 +32,9 @@ constexpr auto kArchive = ErrorCode::kArchive;
 constexpr auto kMember = ErrorCode::kMember;
 
 constexpr Rejection kRejections[] = {
-    {"app-payload-compressed", kArchive, "the payload of an app is stored"},
+    {"app-payload-compressed", kArchive, "the payload of an app: compressed, where it has to be stored"},
     {"app-payload-cut", kArchive, "an app whose payload is no zip"},
+    {"app-payload-header-missing", kArchive, "the payload of an app: no local header where one should be"},
     {"app-payload-no-zip", kArchive, "an app whose payload is no zip"},
     {"bzip2-broken", kMember, "broken bzip2 data"},
     {"bzip2-ends-before-its-size", kMember, "ends before the stated size"},
