@@ -1,9 +1,15 @@
 """Options of the test run. What `make test` runs is the default; `make test-all` asks for more with these."""
 
+import signal
 import sys
 
 import pytest
 from support import packages
+
+
+# Whoever starts the suite in the background (nohup, `&` in a script) has it ignore these, and with it all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser):

@@ -6,15 +6,19 @@
 
 #include "python/ext/bytecode.h"
 
+#include <fcntl.h>
 #include <marshal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <span>
 
 #include "core/base/reader.h"
+#include "core/base/unique_fd.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
+#include "python/ext/spec.h"
 
 namespace intact {
 namespace {
@@ -90,33 +94,20 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
 constexpr std::size_t kDirectMost = std::size_t{16} << 20;  // bytes that are unpacked right into a bytes object
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
 
-// A member in the interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the
-// garbage collector, which can run anything, another import too: that one finds the scratch gone and makes its own.
-class ScratchRead {
+// The interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the garbage
+// collector, which can run anything, another import too: that one finds the scratch gone and makes its own.
+class BorrowedScratch {
  public:
-  ScratchRead(ModuleState& state, const Archive& archive, std::uint32_t member) : state_(state) {
-    exchange();
-    const auto size = static_cast<std::size_t>(archive.member(member).size);
-    if (archive.real_path(member) || size > kScratchMost) {
-      whole_ = archive.read(member);
-      return;
-    }
-    std::byte* memory = scratch_.get(size);
-    const std::span<std::byte> target(memory, memory ? size : 0);
-    if (!memory)
-      whole_ = Error{ErrorCode::kMember, "no memory", archive.name(), std::string(archive.member_name(member).path)};
-    else if (auto done = archive.read_into(member, target); !done)
-      whole_ = std::move(done).error();
-    else
-      whole_ = Bytes::borrow(target, nullptr);
-  }
-  ~ScratchRead() { exchange(); }
-  ScratchRead(const ScratchRead&) = delete;
-  ScratchRead& operator=(const ScratchRead&) = delete;
+  explicit BorrowedScratch(ModuleState& state) : state_(state) { exchange(); }
+  ~BorrowedScratch() { exchange(); }
+  BorrowedScratch(const BorrowedScratch&) = delete;
+  BorrowedScratch& operator=(const BorrowedScratch&) = delete;
 
-  explicit operator bool() const { return static_cast<bool>(whole_); }
-  std::span<const std::byte> bytes() const { return whole_->span(); }
-  const Error& error() const { return whole_.error(); }
+  // Empty without memory.
+  std::span<std::byte> get(std::size_t size) {
+    std::byte* memory = scratch_.get(size);
+    return {memory, memory ? size : 0};
+  }
 
  private:
   void exchange() {
@@ -126,20 +117,41 @@ class ScratchRead {
 
   ModuleState& state_;
   Scratch scratch_;
-  Result<Bytes> whole_ = Bytes();
 };
+
+// A member, in `scratch` unless it is large.
+Result<Bytes> read_member(BorrowedScratch& scratch, const Archive& archive, std::uint32_t member) {
+  const auto size = static_cast<std::size_t>(archive.member(member).size);
+  if (archive.real_path(member) || size > kScratchMost) return archive.read(member);
+  const std::span<std::byte> target = scratch.get(size);
+  if (target.size() < size)
+    return Error{ErrorCode::kMember, "no memory", archive.name(), std::string(archive.member_name(member).path)};
+  if (auto done = archive.read_into(member, target); !done) return std::move(done).error();
+  return Bytes::borrow(target, nullptr);
+}
+
+// A file, in `scratch`; empty if it cannot be read or is large.
+std::span<const std::byte> read_file(BorrowedScratch& scratch, const char* path) {
+  const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+  struct stat status;
+  if (!file || ::fstat(file.get(), &status) != 0 || status.st_size > std::int64_t{kScratchMost}) return {};
+  const std::span<std::byte> target = scratch.get(static_cast<std::size_t>(status.st_size));
+  const ssize_t got = ::read(file.get(), target.data(), target.size());
+  return target.first(got == status.st_size ? target.size() : 0);
+}
 
 // Cached bytecode of a source. Null without an exception: there is none that is valid.
 PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
   const Index& index = found.mount->index();
   if (!index.has_bytecode_cache()) return {};
-  const auto node = index.find(found.cached_path(state));
+  const auto node = index.find(cached_path(state, found.node().path));
   if (!node || index.is_directory(*node)) return {};
-  const ScratchRead pyc(state, found.mount->archive(), index.node(*node).member);
+  BorrowedScratch scratch(state);
+  const auto pyc = read_member(scratch, found.mount->archive(), index.node(*node).member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
-  const auto header = read_header(pyc.bytes());
+  const auto header = read_header(pyc->span());
   if (!header || valid_for_source(state, found, *header) != 1) return {};
-  PyRef code = unmarshal(pyc.bytes());
+  PyRef code = unmarshal(pyc->span());
   // Compiled under another path, most likely: tracebacks name the member.
   if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
   return code;
@@ -155,10 +167,11 @@ PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) 
 }
 
 PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path, PyObject* loader) {
-  const ScratchRead pyc(state, found.mount->archive(), found.node().member);
+  BorrowedScratch scratch(state);
+  const auto pyc = read_member(scratch, found.mount->archive(), found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
-  if (read_header(pyc.bytes())) {
-    if (PyRef code = unmarshal(pyc.bytes())) return code;
+  if (read_header(pyc->span())) {
+    if (PyRef code = unmarshal(pyc->span())) return code;
   }
   const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get()));
   const PyRef message = PyRef::steal(PyUnicode_FromFormat("bad bytecode for this interpreter in %R", path.get()));
@@ -183,6 +196,29 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
   const std::span target(reinterpret_cast<std::byte*>(PyBytes_AS_STRING(bytes.get())), static_cast<std::size_t>(size));
   const auto done = archive.read_into(member, target);
   return done ? std::move(bytes) : PyRef::steal(raise(state, done.error()));
+}
+
+PyRef load_cached_file(ModuleState& state, const PyRef& path) {
+  PyRef holder;
+  const std::string source(path_view(path.get(), holder));
+  if (source.empty() || source.find('\0') != std::string::npos || !caches_beside_sources()) return {};
+  const std::string cached = cached_path(state, source);
+  const PyRef opened = py_text(cached);
+  if (!opened || PySys_Audit("open", "Osi", opened.get(), "rb", O_RDONLY | O_CLOEXEC) < 0) return {};
+  BorrowedScratch scratch(state);
+  struct stat status = {};
+  std::span<const std::byte> pyc;
+  Py_BEGIN_ALLOW_THREADS  // the file system may be this very process
+  if (::stat(source.c_str(), &status) == 0) pyc = read_file(scratch, cached.c_str());
+  Py_END_ALLOW_THREADS
+  const auto header = read_header(pyc);
+  if (!header) return {};
+  const bool valid = (header->flags & kHashBased) != 0 ? !must_check_source(state, header->flags)
+                                                       : header->mtime == static_cast<std::uint32_t>(status.st_mtime) &&
+                                                             header->size == static_cast<std::uint32_t>(status.st_size);
+  PyRef code = valid ? unmarshal(pyc) : PyRef();
+  if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
+  return code;
 }
 
 PyRef path_stats(const Place& place) {

@@ -18,6 +18,10 @@ std::optional<Place> place_of(const Found& found, std::string_view path);
 // The code of a source or bytecode module, whose loader `loader` is; null with an exception set on failure.
 PyRef load_code(ModuleState& state, const Found& found, PyObject* loader);
 
+// The code of the source on disk at `path`, from bytecode beside it that is valid. Null without an exception where
+// there is none, or only importlib can tell.
+PyRef load_cached_file(ModuleState& state, const PyRef& path);
+
 // Gives up the scratch memory that bytecode is read into.
 void free_scratch(ModuleState& state);
 

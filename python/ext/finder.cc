@@ -2,9 +2,10 @@
 // whatever walks sys.path or __path__ itself (PEP 302 path hooks): pkgutil, a package that edits its __path__, a
 // program that puts a directory of an archive on sys.path.
 //
-// Finder gives only what is certain. Where the answer may also depend on places outside the mounts (a namespace
-// package, a __path__ that begins elsewhere) it gives nothing, PathFinder walks the path as always, and EntryFinder
-// gives our part of it: namespace packages with portions in several mounts and on disk need no code here.
+// Finder gives only what is certain: what a mount has, and what plain directories before it have or have not. Where
+// more has a say (a namespace package, a path hook or a finder of the program's) it gives nothing, PathFinder walks the
+// path as always, and EntryFinder gives our part of it: namespace packages with portions in several mounts and on disk
+// need no code here.
 
 #include "python/ext/finder.h"
 
@@ -13,6 +14,7 @@
 
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
+#include "python/ext/file_finder.h"
 #include "python/ext/spec.h"
 
 namespace intact {
@@ -82,7 +84,8 @@ int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   std::string storage;
   const std::string_view path = path_view(entry.get(), holder);
   if (path.data() == nullptr || tree.normal_root_of(path, storage).first != nullptr) return 0;
-  const PyRef places = PyRef::steal(PyList_New(0));
+  if (const auto spec = find_on_disk(state, entry.get(), name, utf8_view(name))) return static_cast<bool>(*spec);
+  const PyRef places = PyErr_Occurred() ? PyRef() : PyRef::steal(PyList_New(0));
   if (!places || PyList_Append(places.get(), entry.get()) < 0) return -1;
   const PyRef spec = py_call(state.path_finder_find_spec.get(), name, places.get());
   if (!spec || spec.get() == Py_None) return spec ? 0 : -1;
@@ -93,22 +96,63 @@ int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
 // A module that is built in or frozen is never shadowed, not even by a mount that comes first. Programs that embed
 // Python have some that are not the standard library's.
 bool in_interpreter(ModuleState& state, PyObject* name) {
-  const int built_in = PySequence_Contains(state.builtin_module_names.get(), name);
+  const int built_in = PySet_Contains(state.builtin_module_names.get(), name);
   const PyRef frozen = built_in == 0 ? py_call(state.is_frozen.get(), name) : PyRef();
   return built_in == 1 || (frozen && frozen.get() == Py_True);
 }
 
-// Nothing: not ours, not certain, or an exception is set.
-std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, PyObject* name, std::string_view text) {
-  const std::vector<const Mount*>* mounts = tree.top_level(text);
-  if (mounts == nullptr) return std::nullopt;
+// Whether what the entries of sys.path or __path__ say is what import will find: PathFinder is asked after `finder`, or
+// after those for what is built in or frozen, which has been looked for.
+bool path_finder_follows(ModuleState& state, PyObject* finder) {
+  PyObject* finders = PySys_GetObject("meta_path");  // borrowed
+  if (finders == nullptr || !PyList_Check(finders)) return false;
+  Py_ssize_t i = 0;
+  while (i < PyList_GET_SIZE(finders) && PyList_GET_ITEM(finders, i) != finder) ++i;
+  for (++i; i < PyList_GET_SIZE(finders); ++i) {
+    PyObject* next = PyList_GET_ITEM(finders, i);
+    if (next == state.path_finder.get()) return true;
+    if (next != state.built_in_importer.get() && next != state.frozen_importer.get()) return false;
+  }
+  return false;
+}
+
+// What the entries of `path`, which is sys.path or the parent's __path__, say in their order. Only what is certain: not
+// a namespace package, whose portions PathFinder gathers. Null: not there, not certain, or an exception is set.
+PyRef find_on_path(ModuleState& state, const Snapshot& tree, PyObject* finder, PyObject* path, PyObject* fullname) {
+  const PyRef entries = PyRef::steal(PySequence_Fast(path, "__path__ is not iterable"));
+  const std::string_view name = last_component(utf8_view(fullname));
+  bool disk = false;
+  for (Py_ssize_t i = 0; entries && i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
+    const PyRef entry = PyRef::borrow(PySequence_Fast_GET_ITEM(entries.get(), i));
+    PyRef holder;
+    std::string storage;
+    const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage);
+    if (root != nullptr) {
+      auto found = find_in(*root, rest, name);
+      if (!found) continue;
+      if (found->module.kind == ModuleKind::kNamespace) return {};
+      return make_spec(state, fullname, *std::move(found));
+    }
+    disk = disk || (path_finder_follows(state, finder) && !in_interpreter(state, fullname));
+    if (!disk) return {};
+    auto spec = find_on_disk(state, entry.get(), fullname, name);
+    if (!spec || *spec) return spec ? *std::move(spec) : PyRef();
+  }
+  return {};
+}
+
+// What the mounts that have a top-level name say of it, which rank as site-packages does. Nothing: not theirs to say,
+// or an exception is set.
+std::optional<Found> find_in_mounts(ModuleState& state, const Snapshot& tree, PyObject* name,
+                                    const std::vector<const Mount*>& mounts) {
+  const std::string_view text = utf8_view(name);
   const int standard = in_standard_library(state, name);
   if (standard < 0 || in_interpreter(state, name)) return std::nullopt;
   if (standard == 0) {
     if (auto found = find_on_sys_path(tree, text)) return found;
-    if (!mounts->front()->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
+    if (!mounts.front()->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
   }
-  for (const Mount* mount : *mounts) {
+  for (const Mount* mount : mounts) {
     if (standard == 1 && !mount->options().first) continue;
     const auto module = mount->index().find_module(text);
     if (module && module->kind != ModuleKind::kNamespace) return Found{tree.pin(mount), *module};
@@ -116,22 +160,14 @@ std::optional<Found> find_top_level(ModuleState& state, const Snapshot& tree, Py
   return std::nullopt;
 }
 
-// `path` is the parent's __path__. Only a hit that no entry outside our roots could come before is certain.
-std::optional<Found> find_submodule(const Snapshot& tree, PyObject* path, std::string_view name) {
-  const PyRef entries = PyRef::steal(PySequence_Fast(path, "__path__ is not iterable"));
-  if (!entries) return std::nullopt;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
-    PyRef holder;
-    std::string storage;
-    const auto [root, rest] =
-        tree.normal_root_of(path_view(PySequence_Fast_GET_ITEM(entries.get(), i), holder), storage);
-    if (root == nullptr) return std::nullopt;
-    auto found = find_in(*root, rest, name);
-    if (!found) continue;
-    if (found->module.kind == ModuleKind::kNamespace) return std::nullopt;
-    return found;
+// Null: not there, not certain, or an exception is set.
+PyRef find_top_level(ModuleState& state, const Snapshot& tree, PyObject* finder, PyObject* name) {
+  if (const auto* mounts = tree.top_level(utf8_view(name))) {
+    if (auto found = find_in_mounts(state, tree, name, *mounts)) return make_spec(state, name, *std::move(found));
+    if (PyErr_Occurred()) return {};
   }
-  return std::nullopt;
+  PyObject* path = PySys_GetObject("path");  // borrowed
+  return path == nullptr || !PyList_Check(path) ? PyRef() : find_on_path(state, tree, finder, path, name);
 }
 
 // The arguments of find_spec by position or by name, into `values`, which has a place for each of `names`.
@@ -154,29 +190,27 @@ bool read_arguments(std::span<const char* const> names, std::span<PyObject*> val
 }
 
 // find_spec(fullname, path=None, target=None)
-PyObject* finder_find_spec(PyObject*, PyTypeObject* type, PyObject* const* args, std::size_t count,
+PyObject* finder_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
                            PyObject* keywords) {
   static constexpr const char* kNames[] = {"fullname", "path", "target"};
   PyObject* values[3] = {};
   if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
   const auto [fullname, path, target] = values;
-  const std::string_view name = utf8_view(fullname);
-  if (name.data() == nullptr) return nullptr;
+  if (utf8_view(fullname).data() == nullptr) return nullptr;
   ModuleState& state = type_state(type);
   if (PyObject* watcher = PyDict_GetItemWithError(state.watched.get(), fullname)) {
     const PyRef held = PyRef::borrow(watcher);
     return PyObject_CallOneArg(held.get(), fullname);
   }
   if (PyErr_Occurred()) return nullptr;
-  std::optional<Found> found;
+  PyRef spec;
   {
     const ReadGuard tree(engine().tree);
-    found = path == nullptr || path == Py_None ? find_top_level(state, *tree, fullname, name)
-                                               : find_submodule(*tree, path, last_component(name));
+    spec = path == nullptr || path == Py_None ? find_top_level(state, *tree, self, fullname)
+                                              : find_on_path(state, *tree, self, path, fullname);
   }
   if (PyErr_Occurred()) return nullptr;
-  if (!found) Py_RETURN_NONE;
-  return make_spec(state, fullname, *std::move(found)).release();
+  return spec ? spec.release() : PyRef::borrow(Py_None).release();
 }
 
 PyObject* finder_invalidate_caches(PyObject*, PyObject*) { Py_RETURN_NONE; }
@@ -184,14 +218,14 @@ PyObject* finder_invalidate_caches(PyObject*, PyObject*) { Py_RETURN_NONE; }
 PyMethodDef kFinderMethods[] = {
     {"find_spec", as_function(finder_find_spec), METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "find_spec($self, fullname, path=None, target=None)\n--\n\n"
-     "The ModuleSpec of a module in a mount, or None (PEP 451)."},
+     "The ModuleSpec of a module in a mount, or in a directory on disk, or None (PEP 451)."},
     {"invalidate_caches", finder_invalidate_caches, METH_NOARGS,
      "invalidate_caches($self)\n--\n\nDoes nothing: what is in a mount never changes."},
     {nullptr, nullptr, 0, nullptr},
 };
 PyType_Slot kFinderSlots[] = {
     {Py_tp_methods, kFinderMethods},
-    {Py_tp_doc, const_cast<char*>("Meta path finder for every mounted archive.")},
+    {Py_tp_doc, const_cast<char*>("Meta path finder for every mounted archive, and for plain directories.")},
     {0, nullptr},
 };
 PyType_Spec kFinderSpec = {"intact._engine.Finder", sizeof(PyObject), 0, Py_TPFLAGS_DEFAULT, kFinderSlots};

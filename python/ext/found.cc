@@ -46,8 +46,7 @@ PyType_Spec kSpec = {"intact._engine.Found", sizeof(FoundObject), 0,
 
 std::string Found::directory() const { return mount->root() + "/" + std::string(module.stem); }
 
-std::string Found::cached_path(const ModuleState& state) const {
-  const std::string_view path = node().path;
+std::string cached_path(const ModuleState& state, std::string_view path) {
   const std::size_t base = path.rfind('/') + 1;  // npos + 1 is 0
   std::string cached(path.substr(0, base));
   cached += "__pycache__/";

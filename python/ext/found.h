@@ -20,9 +20,10 @@ struct Found {
   std::string path() const { return mount->path_of(module.node); }
   // Where __path__ of a package points.
   std::string directory() const;
-  // The member path of a source's cached bytecode (PEP 3147).
-  std::string cached_path(const ModuleState& state) const;
 };
+
+// Where the cached bytecode of the source at `path` lies, beside it (PEP 3147).
+std::string cached_path(const ModuleState& state, std::string_view path);
 
 // A new object that holds `found`; null with an exception set on failure.
 PyRef make_found(ModuleState& state, Found found);

@@ -30,6 +30,11 @@ bool borrow_importlib(ModuleState& state) {
   } const wanted[] = {
       {state.module_spec_type, "_frozen_importlib", "ModuleSpec"},
       {state.call_with_frames_removed, "_frozen_importlib", "_call_with_frames_removed"},
+      {state.built_in_importer, "_frozen_importlib", "BuiltinImporter"},
+      {state.frozen_importer, "_frozen_importlib", "FrozenImporter"},
+      {state.path_finder, "_frozen_importlib_external", "PathFinder"},
+      {state.file_finder_type, "_frozen_importlib_external", "FileFinder"},
+      {state.source_file_loader_type, "_frozen_importlib_external", "SourceFileLoader"},
       {state.create_dynamic, "_imp", "create_dynamic"},
       {state.fix_co_filename, "_imp", "_fix_co_filename"},
       {state.source_hash, "_imp", "source_hash"},
@@ -50,12 +55,10 @@ bool borrow_importlib(ModuleState& state) {
     item.slot = attribute(item.module, item.name);
     if (!item.slot) return false;
   }
-  const PyRef path_finder = attribute("_frozen_importlib_external", "PathFinder");
-  if (!path_finder) return false;
-  state.path_finder_find_spec = PyRef::steal(PyObject_GetAttrString(path_finder.get(), "find_spec"));
-  if (!state.path_finder_find_spec) return false;
+  state.path_finder_find_spec = PyRef::steal(PyObject_GetAttrString(state.path_finder.get(), "find_spec"));
+  state.builtin_module_names = PyRef::steal(PyFrozenSet_New(state.builtin_module_names.get()));
   state.imp = PyRef::steal(PyImport_ImportModule("_imp"));
-  return static_cast<bool>(state.imp);
+  return state.path_finder_find_spec && state.builtin_module_names && state.imp;
 }
 
 bool intern_names(ModuleState& state) {
@@ -72,6 +75,9 @@ bool intern_names(ModuleState& state) {
       {state.str_dict, "__dict__"},
       {state.str_exec, "exec"},
       {state.str_check_pycs, "check_hash_based_pycs"},
+      {state.str_path_cache, "_path_cache"},
+      {state.str_path_mtime, "_path_mtime"},
+      {state.str_loaders, "_loaders"},
   };
   for (const auto& item : wanted) {
     item.slot = PyRef::steal(PyUnicode_InternFromString(item.text));
@@ -195,7 +201,8 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<const ModuleState*>(PyModule_GetState(module));
   if (state == nullptr) return 0;
   for (const PyRef* type : {&state->finder_type, &state->entry_finder_type, &state->mount_type, &state->found_type,
-                            &state->source_loader_type, &state->bytecode_loader_type, &state->extension_loader_type}) {
+                            &state->source_loader_type, &state->bytecode_loader_type, &state->extension_loader_type,
+                            &state->file_loader_type}) {
     Py_VISIT(type->get());
   }
   Py_VISIT(state->watched.get());

@@ -6,6 +6,15 @@
 
 namespace intact {
 
+// What importlib.util.spec_from_file_location gives for `loader` and the file `origin`, whose bytecode is kept at
+// `cached` (null: importlib says where, when it is asked); `directory` is where __path__ of a package points, and null
+// for other modules. Null with an exception set on failure.
+PyRef make_spec(ModuleState& state, PyObject* name, const PyRef& loader, const PyRef& origin, const PyRef& cached,
+                const PyRef& directory);
+
+// Where sources' bytecode is kept: beside them, unless sys.pycache_prefix says otherwise.
+bool caches_beside_sources();
+
 // A spec equal to the one FileFinder makes for the same tree, field by field, but for the loader. Null with an
 // exception set on failure.
 PyRef make_spec(ModuleState& state, PyObject* name, Found found);

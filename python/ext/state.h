@@ -22,16 +22,19 @@ namespace intact {
 struct ModuleState {
   // our types
   PyRef finder_type, entry_finder_type, mount_type, found_type;
-  PyRef source_loader_type, bytecode_loader_type, extension_loader_type;
+  PyRef source_loader_type, bytecode_loader_type, extension_loader_type, file_loader_type;
   // our exceptions
   PyRef error, archive_error, member_error, image_error, tag_error;
   // importlib's: functions and types that we call as it would
-  PyRef module_spec_type, call_with_frames_removed, file_get_data, source_path_stats, path_finder_find_spec;
+  PyRef module_spec_type, call_with_frames_removed, file_get_code, file_get_data, source_path_stats;
+  PyRef built_in_importer, frozen_importer, path_finder, path_finder_find_spec;
+  PyRef file_finder_type, source_file_loader_type;
   PyRef imp, create_dynamic, fix_co_filename, source_hash, is_frozen, builtin_module_names;
   PyRef builtin_exec, builtin_compile, stdlib_module_names, get_dlopen_flags, gc_get_threshold, gc_set_threshold;
   PyRef gc_get_count, gc_get_freeze_count, gc_freeze, gc_unfreeze;
   // attribute names
   PyRef str_found, str_name, str_path, str_cached, str_set_fileattr, str_locations, str_dict, str_exec, str_check_pycs;
+  PyRef str_path_cache, str_path_mtime, str_loaders;
   PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()
 
   PyRef watched;  // dict from a module's name to who is asked for its spec instead of us, see Finder

@@ -1,0 +1,110 @@
+#include "python/ext/file_finder.h"
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "python/ext/found.h"
+#include "python/ext/spec.h"
+
+namespace intact {
+namespace {
+
+// The GIL is given up: the file system may be this very process.
+bool status_of(const std::string& path, struct stat& status) {
+  int failed;
+  Py_BEGIN_ALLOW_THREADS
+  failed = ::stat(path.c_str(), &status);
+  Py_END_ALLOW_THREADS
+  return failed == 0;
+}
+
+bool is_file(const std::string& path) {
+  struct stat status;
+  return status_of(path, status) && S_ISREG(status.st_mode);
+}
+
+bool is_directory(const std::string& path) {
+  struct stat status;
+  return status_of(path, status) && S_ISDIR(status.st_mode);
+}
+
+// The time as os.stat gives it, which FileFinder keeps.
+double seconds(const timespec& time) {
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// A FileFinder: its directory, the names in it, and what loads which suffix, in order of precedence.
+struct Listing {
+  std::string directory;
+  PyRef names, loaders;
+};
+
+std::optional<Listing> fresh_listing(ModuleState& state, const PyRef& finder) {
+  const PyRef path = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_path.get()));
+  const PyRef mtime = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_path_mtime.get()));
+  Listing listing{.directory = {},
+                  .names = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_path_cache.get())),
+                  .loaders = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_loaders.get()))};
+  if (!path || !mtime || !listing.names || !listing.loaders) return PyErr_Clear(), std::nullopt;
+  if (!PyAnySet_Check(listing.names.get()) || !PyList_Check(listing.loaders.get()) || !PyFloat_Check(mtime.get()))
+    return std::nullopt;
+  PyRef holder;
+  listing.directory = path_view(path.get(), holder);
+  struct stat status;
+  if (!listing.directory.starts_with('/') || !status_of(listing.directory, status)) return std::nullopt;
+  if (PyFloat_AS_DOUBLE(mtime.get()) != seconds(status.st_mtim)) return std::nullopt;
+  return listing;
+}
+
+// The spec of the file called `stem` and one of the suffixes, as FileFinder takes the first; `package` is where
+// __path__ points, if it is one. Null without an exception if there is none.
+PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, const std::string& stem,
+                const PyRef& package) {
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(listing.loaders.get()); ++i) {
+    PyObject *suffix, *loader_type;
+    const PyRef pair = PyRef::borrow(PyList_GET_ITEM(listing.loaders.get(), i));
+    if (!PyArg_ParseTuple(pair.get(), "UO", &suffix, &loader_type)) return {};
+    const std::string path = stem + std::string(utf8_view(suffix));
+    if (!package) {
+      const PyRef name = py_text(std::string_view(path).substr(path.rfind('/') + 1));
+      const int listed = name ? PySet_Contains(listing.names.get(), name.get()) : -1;
+      if (listed < 0) return {};
+      if (listed == 0) continue;
+    }
+    if (!is_file(path)) continue;
+    const bool source = loader_type == state.source_file_loader_type.get();
+    const PyRef origin = py_text(path);
+    if (!origin) return {};
+    const PyRef loader = py_call(source ? state.file_loader_type.get() : loader_type, fullname, origin.get());
+    const PyRef cached = source && caches_beside_sources() ? py_text(cached_path(state, path)) : PyRef();
+    return loader ? make_spec(state, fullname, loader, origin, cached, package) : PyRef();
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<PyRef> find_on_disk(ModuleState& state, PyObject* directory, PyObject* fullname, std::string_view name) {
+  PyObject* finders = PySys_GetObject("path_importer_cache");  // borrowed
+  if (finders == nullptr || !PyDict_Check(finders) || !PyUnicode_Check(directory)) return std::nullopt;
+  const PyRef finder = PyRef::borrow(PyDict_GetItemWithError(finders, directory));
+  if (finder.get() == Py_None) return PyRef();  // there is no such place, or no hook takes it
+  if (!finder || Py_TYPE(finder.get()) != reinterpret_cast<PyTypeObject*>(state.file_finder_type.get()))
+    return std::nullopt;
+  const auto listing = fresh_listing(state, finder);
+  if (!listing) return std::nullopt;
+  const std::string stem = listing->directory + "/" + std::string(name);
+  const PyRef key = py_text(name);
+  const int listed = key ? PySet_Contains(listing->names.get(), key.get()) : -1;
+  if (listed < 0) return std::nullopt;
+  const PyRef package = listed == 1 ? py_text(stem) : PyRef();
+  PyRef spec;
+  if (package) spec = find_file(state, *listing, fullname, stem + "/__init__", package);
+  if (!spec && !PyErr_Occurred()) spec = find_file(state, *listing, fullname, stem, PyRef());
+  if (PyErr_Occurred()) return std::nullopt;
+  if (!spec && package && is_directory(stem)) return std::nullopt;  // a portion of a namespace package, perhaps
+  return spec;
+}
+
+}  // namespace intact

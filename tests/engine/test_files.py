@@ -1,0 +1,313 @@
+"""Modules on disk that intact's finder answers for are found and loaded as by PathFinder, of which it spares the Python."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import itertools
+import os
+import pkgutil
+import shutil
+import sys
+
+import building
+import hypothesis
+import intact._engine
+import pytest
+from building import SUFFIX, cached
+from hypothesis import strategies
+from test_bytecode import BROKEN, CHECKS, PYC, PYC_SOURCE, SOURCE
+from test_finder import BELOW, TREE, control, fields
+
+PathFinder = importlib.machinery.PathFinder
+MARKER = "a_module_that_is_there.py"
+
+
+@pytest.fixture
+def finder(mount):
+    mount({"mounted.py": ""})
+    return next(finder for finder in sys.meta_path if isinstance(finder, intact._engine.Finder))
+
+
+@pytest.fixture
+def on_path(tmp_path):
+    """Writes a tree to a directory, which stands first on sys.path, and lets PathFinder list it."""
+    count = itertools.count()
+
+    def make(tree):
+        directory = building.write_files(tmp_path / f"files{next(count)}", {**tree, MARKER: ""})
+        sys.path.insert(0, directory)
+        listed(directory)
+        return directory
+
+    return make
+
+
+def listed(directory):
+    """Has PathFinder read the directory, as it does when something is first looked for there."""
+    PathFinder.find_spec("no_such_module", [directory])
+    return directory
+
+
+def same(found, expected):
+    """Whether two specs differ only in that the loader is our kind of SourceFileLoader."""
+    assert fields(found, "/no/root") == fields(expected, "/no/root")
+    if found is not None:
+        ours, theirs = type(found.loader), type(expected.loader)
+        assert ours is (intact._engine.FileLoader if theirs is importlib.machinery.SourceFileLoader else theirs)
+        assert found.submodule_search_locations == expected.submodule_search_locations
+
+
+def standard_library():
+    """(name, __path__ of its parent) of the modules of the standard library that lie in files, packages' included."""
+    places = [entry for entry in sys.path if entry.startswith(sys.base_prefix) and "site-packages" not in entry]
+    names = [module.name for module in pkgutil.iter_modules(places) if module.name in sys.stdlib_module_names]
+    for name in names:
+        yield name, None
+        spec = PathFinder.find_spec(name, places)
+        if spec.submodule_search_locations and name not in ("test", "idlelib", "lib2to3", "turtledemo"):
+            for module in pkgutil.iter_modules(spec.submodule_search_locations):
+                yield f"{name}.{module.name}", list(spec.submodule_search_locations)
+
+
+def test_the_standard_library_is_found_as_path_finder_finds_it(finder):
+    answered = 0
+    for name, path in standard_library():
+        expected, found = PathFinder.find_spec(name, path), finder.find_spec(name, path)
+        if type(getattr(found, "loader", None)).__module__ == "intact._patching":
+            continue
+        if name in sys.builtin_module_names or name == "site" or importlib.machinery.FrozenImporter.find_spec(name):
+            assert found is None  # in the interpreter itself, which comes first
+        else:
+            same(found, expected)
+            answered += 1
+    assert answered > 300
+
+
+@pytest.mark.parametrize("name", sorted({path.partition("/")[0].partition(".")[0] for path in TREE} | {"missing"}))
+def test_what_stands_in_a_directory_is_found_as_path_finder_finds_it(finder, on_path, name):
+    on_path(TREE)
+    expected = PathFinder.find_spec(name)
+    found = finder.find_spec(name)
+    if expected is not None and expected.loader is None:
+        assert found is None  # a namespace package is PathFinder's
+    else:
+        same(found, expected)
+
+
+@pytest.mark.parametrize(("directory", "name"), BELOW)
+def test_submodules_are_found_as_path_finder_finds_them(finder, on_path, directory, name):
+    place = listed(f"{on_path(TREE)}/{directory}")
+    fullname = f"{directory.replace('/', '.')}.{name}"
+    expected, found = control(place, fullname), finder.find_spec(fullname, [place])
+    if expected is not None and expected.loader is None:
+        assert found is None  # a namespace package is PathFinder's
+    else:
+        same(found, expected)
+
+
+FILES = ["m.py", "m.pyc", f"m{SUFFIX}", "m/__init__.py", "m/__init__.pyc", "m/inner.py", "m"]
+
+
+@hypothesis.given(strategies.lists(strategies.sets(strategies.sampled_from(FILES)), min_size=1, max_size=3))
+def test_any_directories_on_sys_path_answer_as_to_path_finder(tmp_path_factory, trees):
+    before = list(sys.path)
+    with intact.mount(building.zip_bytes({"mounted.py": ""})):
+        finder = next(finder for finder in sys.meta_path if isinstance(finder, intact._engine.Finder))
+        try:
+            for files in trees:
+                kept = {file: "" for file in files if file != "m" or not any(f.startswith("m/") for f in files)}
+                if "m" in kept:
+                    kept["m"] = None
+                sys.path.insert(0, listed(building.write_files(tmp_path_factory.mktemp("any"), kept)))
+            expected, found = PathFinder.find_spec("m"), finder.find_spec("m")
+            if found is not None:
+                same(found, expected)
+            elif expected is not None:
+                # Left to PathFinder where a directory without __init__ comes first.
+                assert any("m" in os.listdir(entry) for entry in sys.path[: len(trees)])
+        finally:
+            sys.path[:] = before
+
+
+def test_an_import_goes_this_way(finder, on_path):
+    on_path({"mod.py": "number = 1"})
+    module = importlib.import_module("mod")
+    assert module.number == 1 and type(module.__loader__) is intact._engine.FileLoader
+    assert isinstance(module.__loader__, importlib.machinery.SourceFileLoader)
+    assert module.__loader__.get_source("mod") == "number = 1"
+    assert importlib.reload(module).number == 1
+
+
+def test_a_directory_that_changed_is_left_to_path_finder_until_it_has_read_it(finder, on_path):
+    directory = on_path({})
+    assert finder.find_spec("late") is None and PathFinder.find_spec("late") is None
+    building.write_files(directory, {"late.py": "here = True"})
+    os.utime(directory, (1, 1))
+    assert finder.find_spec("late") is None
+    assert importlib.import_module("late").here
+    same(finder.find_spec("late"), PathFinder.find_spec("late"))
+
+
+def test_invalidate_caches_is_obeyed(finder, on_path):
+    directory = on_path({})
+    status = os.stat(directory)
+    building.write_files(directory, {"late.py": ""})
+    os.utime(directory, ns=(status.st_atime_ns, status.st_mtime_ns))  # within what the file system tells apart
+    importlib.invalidate_caches()
+    assert importlib.import_module("late").__file__ == f"{directory}/late.py"
+
+
+def test_a_listed_file_that_has_gone_is_not_found(finder, on_path):
+    directory = on_path({"gone.py": "", "pkg/__init__.py": ""})
+    status = os.stat(directory)
+    os.unlink(f"{directory}/gone.py")
+    shutil.rmtree(f"{directory}/pkg")
+    os.utime(directory, ns=(status.st_atime_ns, status.st_mtime_ns))
+    for name in ("gone", "pkg"):
+        assert finder.find_spec(name) is None and PathFinder.find_spec(name) is None
+
+
+def test_a_finder_between_ours_and_path_finder_is_asked_first(finder, on_path):
+    on_path({"mod.py": ""})
+
+    class Between:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return importlib.util.spec_from_loader(name, loader=None, origin="between") if name == "mod" else None
+
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), Between)
+    assert finder.find_spec("mod") is None and importlib.util.find_spec("mod").origin == "between"
+
+
+def test_without_path_finder_nothing_on_disk_is_found(finder, on_path):
+    on_path({"mod.py": ""})
+    sys.meta_path.remove(PathFinder)
+    assert finder.find_spec("mod") is None
+
+
+def test_a_path_hook_of_the_program_has_its_say(finder, on_path):
+    """A loader of one's own for sources, the way import hooks for type checks and coverage install it."""
+    directory = on_path({"mod.py": "number = 1"})
+
+    class Loader(importlib.machinery.SourceFileLoader):
+        pass
+
+    sys.path_hooks.insert(0, importlib.machinery.FileFinder.path_hook((Loader, [".py"])))
+    sys.path_importer_cache.clear()
+    listed(directory)
+    assert type(finder.find_spec("mod").loader) is Loader
+    assert type(importlib.import_module("mod").__loader__) is Loader
+
+
+def test_a_path_entry_finder_of_the_program_is_asked(finder, on_path):
+    directory = on_path({"mod.py": ""})
+    sys.path_importer_cache[directory] = intact._engine.EntryFinder(intact.mounts()[0].root)
+    assert finder.find_spec("mod") is None
+
+
+def test_a_mount_before_a_directory_comes_first_and_one_behind_it_last(mount, finder, on_path):
+    files = listed(building.write_files(on_path({}), {"spread/__init__.py": "", "spread/both.py": ""}) + "/spread")
+    root = mount({"spread/__init__.py": "", "spread/both.py": "", "spread/mine.py": ""}).root + "/spread"
+    assert finder.find_spec("spread.both", [files, root]).origin == f"{files}/both.py"
+    assert finder.find_spec("spread.both", [root, files]).origin == f"{root}/both.py"
+    assert finder.find_spec("spread.mine", [files, root]).origin == f"{root}/mine.py"
+
+
+# ---- code
+
+
+def programs(directory, tree, body, flags=()):
+    """What becomes of a program that imports from a directory: once with a mount, and once, the control, without."""
+    files = building.write_files(directory / "files", {**tree, MARKER: ""})
+    archive = building.write_zip(directory / "mounted.zip", {"mounted.py": ""})
+    first = f"import sys; sys.path.insert(0, {files!r}); import {MARKER[:-3]}\n"
+    mount = f"import intact; intact.mount({archive!r})\n"
+    return tuple(building.python("-c", text + first + body, flags=flags) for text in (mount, "import intact\n"))
+
+
+def which(directory, pyc, setting=None):
+    """What is used of a source and this bytecode: "source" or "bytecode"; or the error that both end with."""
+    tree = {"mod.py": SOURCE, cached("mod.py"): pyc}
+    flags = ["--check-hash-based-pycs", setting] if setting else []
+    ours, control = programs(directory, tree, "import mod; print(type(mod.__loader__).__name__, mod.which)", flags)
+    assert (ours.returncode, ours.stderr.splitlines()[-1:]) == (control.returncode, control.stderr.splitlines()[-1:])
+    if ours.returncode:
+        return ours.stderr.splitlines()[-1]
+    (kind, used), (_, expected) = ours.stdout.split(), control.stdout.split()
+    assert kind == "FileLoader" and used == expected
+    return used
+
+
+def test_bytecode_of_the_sources_time_and_size_is_used(tmp_path):
+    assert which(tmp_path, PYC) == "bytecode"
+
+
+@pytest.mark.parametrize(
+    "stale", [{"mtime": building.NOON_SECONDS - 1}, {"mtime": building.NOON_SECONDS + 1}, {"size": 1}]
+)
+def test_bytecode_of_another_time_or_size_is_not_used(tmp_path, stale):
+    assert which(tmp_path, building.timestamp_pyc(PYC_SOURCE, **stale)) == "source"
+
+
+@pytest.mark.parametrize(("setting", "checked", "fits", "used"), CHECKS)
+def test_check_hash_based_pycs_is_obeyed(tmp_path, setting, checked, fits, used):
+    pyc = building.hash_pyc(PYC_SOURCE, hashed=SOURCE if fits else PYC_SOURCE, checked=checked)
+    assert which(tmp_path, pyc, setting) == used
+
+
+@pytest.mark.parametrize("pyc", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_bytecode_ends_as_it_does_with_path_finder(tmp_path, pyc):
+    which(tmp_path, pyc)
+
+
+def test_a_source_without_bytecode_is_compiled_and_cached(finder, on_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    directory = on_path({"mod.py": "number = 1"})
+    assert importlib.import_module("mod").number == 1
+    assert os.path.exists(importlib.util.cache_from_source(f"{directory}/mod.py"))
+    del sys.modules["mod"]
+    assert importlib.import_module("mod").number == 1
+
+
+def test_an_edited_source_is_compiled_again(finder, on_path):
+    directory = on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    assert importlib.import_module("mod").which == "bytecode"
+    building.write_files(directory, {"mod.py": SOURCE + "# edited"})
+    assert importlib.reload(sys.modules["mod"]).which == "source"
+
+
+def test_pycache_prefix_is_obeyed(finder, on_path, monkeypatch, tmp_path):
+    directory = on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "prefix"))
+    same(finder.find_spec("mod"), PathFinder.find_spec("mod"))
+    assert importlib.import_module("mod").which == "source"
+    assert sys.modules["mod"].__cached__.startswith(f"{tmp_path}/prefix{directory}")
+
+
+def test_the_audit_events_are_those_of_path_finder(tmp_path):
+    hook = (
+        "events = []\n"
+        "sys.addaudithook(lambda event, arguments: events.append((event, str(arguments[0]).partition(' at 0x')[0])))\n"
+        "import mod\n"
+        "print([item for item in events if item[0] in ('open', 'import', 'compile', 'exec', 'marshal.loads')])"
+    )
+    ours, control = programs(tmp_path, {"mod.py": SOURCE, cached("mod.py"): PYC}, hook)
+    assert "'open'" in control.stdout and ours.stdout == control.stdout
+
+
+def test_a_hook_that_forbids_opening_forbids_the_import(tmp_path):
+    hook = (
+        "def hook(event, arguments):\n"
+        "    if event == 'open' and 'mod.' in str(arguments[0]): raise RuntimeError('not that one')\n"
+        "sys.addaudithook(hook)\n"
+        "import mod\n"
+    )
+    for done in programs(tmp_path, {"mod.py": SOURCE, cached("mod.py"): PYC}, hook):
+        assert done.stderr.endswith("RuntimeError: not that one\n")
+
+
+def test_tracebacks_are_those_of_path_finder(tmp_path):
+    source = "def f():\n    raise KeyError(1)  # here\nf()\n"
+    pyc = building.timestamp_pyc(source, path=str(tmp_path / "built" / "mod.py"))
+    ours, control = programs(tmp_path, {"mod.py": source, cached("mod.py"): pyc}, "import mod")
+    assert "raise KeyError(1)  # here" in control.stderr and ours.stderr == control.stderr
