@@ -9,11 +9,10 @@ import csv
 import email.parser
 import json
 import os
-import re
 from configparser import ConfigParser
 
 from intact._mounts import Mount
-from intact._names import is_shared_object
+from intact._names import is_shared_object, laid_out
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
@@ -130,9 +129,7 @@ def _text(mount: Mount, path: str) -> str:
 
 def _recorded(mount: Mount, directory: str) -> list[str]:
     rows = csv.reader(_text(mount, f"{directory}/RECORD").splitlines())
-    # What is in .data/purelib and platlib appears at the root.
-    moved = re.compile(re.escape(directory.removesuffix(".dist-info")) + r"\.data/(purelib|platlib)/")
-    return [moved.sub("", row[0], count=1) for row in rows if row]
+    return [laid_out(row[0], directory) for row in rows if row]
 
 
 def _source_of(path: str) -> tuple[str, str] | None:

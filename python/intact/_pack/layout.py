@@ -11,7 +11,6 @@ import csv
 import hashlib
 import io
 import os
-import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
@@ -25,6 +24,7 @@ from installer.utils import Scheme, canonicalize_name, construct_record_file
 import intact
 from intact import _tags
 from intact._mounts import Mount
+from intact._names import laid_out
 from intact._pack.errors import PackError
 
 _ROOT_SCHEMES = ("purelib", "platlib")
@@ -154,12 +154,10 @@ def recorded(wheel: str) -> set[tuple[str, str]]:
     try:
         with WheelFile.open(wheel) as source:  # type: ignore[arg-type]  # a str will do
             rows = csv.reader(source.read_dist_info("RECORD").splitlines())
-            moved = re.compile(
-                re.escape(source.dist_info_dir.removesuffix(".dist-info")) + r"\.data/(purelib|platlib)/"
-            )
+            directory = source.dist_info_dir
     except (installer.exceptions.InstallerError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise PackError(wheel, str(error)) from error
-    return {(moved.sub("", row[0], count=1), row[1].removeprefix("sha256=")) for row in rows if len(row) == 3}
+    return {(laid_out(row[0], directory), row[1].removeprefix("sha256=")) for row in rows if len(row) == 3}
 
 
 def _digest(data: bytes) -> str:
