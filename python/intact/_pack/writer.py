@@ -147,7 +147,7 @@ class _Part:
     """A zip's view of the file it is nested in, written from here to the end: offsets count from its start."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._start = file, file.tell()
+        self._file = file
         self.crc = self.size = 0
 
     def write(self, data: bytes) -> int:
