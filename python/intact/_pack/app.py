@@ -16,7 +16,7 @@ import pkgutil
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from typing import Any
@@ -26,7 +26,7 @@ from intact import _boot
 from intact._children import CHILD
 from intact._info import entry_points
 from intact._names import is_shared_object
-from intact._pack import bytecode
+from intact._pack import bytecode, merge
 from intact._pack.errors import PackError
 from intact._pack.layout import Layout, recorded
 from intact._pack.pth import PthFiles
@@ -117,22 +117,13 @@ class Build:
 
 
 @dataclass
-class Summary:
+class Summary(merge.Summary):
     """What was written."""
 
-    target: str
-    targets: list[str]
+    targets: list[str] = field(default_factory=list)  # titles of the builds
     entry: str | None = None
-    distributions: dict[str, str] = field(default_factory=dict)  # name to version
-    files: int = 0
-    shared_objects: int = 0
-    compiled: int = 0
     left_out: int = 0
     pth_skipped: dict[str, list[str]] = field(default_factory=dict)  # file to its lines that will not run
-    size: int = 0  # bytes, of the app
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def pack(
@@ -142,7 +133,7 @@ def pack(
 
     Raises PackError and TagError for what cannot be packed, OSError if `target` cannot be written; then nothing is left.
     """
-    summary = Summary(os.path.abspath(target), [build.title for build in builds])
+    summary = Summary(os.path.abspath(target), targets=[build.title for build in builds])
     with replacing(target, executable=True) as file:
         file.write(b"#!" + os.fsencode(choices.shebang) + f"\n{_CUT}\n".encode())
         with ZipWriter(file) as outer:
