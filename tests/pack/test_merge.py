@@ -115,14 +115,20 @@ def test_files_that_agree_may_be_in_two_wheels(tmp_path):
     making.merged(tmp_path / "app.zip", *wheels)
 
 
+# A path of one wheel, a path of another, and what the error has to say.
+CLASHES = {
+    "clash": ("mod.py", "mod.py", r"two-1\.0.*mod\.py is in one-1\.0"),
+    "file and directory": ("mod/a.py", "mod", r"two-1\.0.*mod is a file, and in one-1\.0.* a directory"),
+    "directory and file": ("mod", "mod/sub/a.py", r"two-1\.0.*mod is a directory, and in one-1\.0.* a file"),
+}
+
+
 def broken(tmp_path, kind):
     """A wheel, or two, that cannot be merged, and what the error has to say."""
-    if kind == "clash":
-        one = making.wheel(tmp_path, "one", {"mod.py": "1"})
-        return [
-            one,
-            making.wheel(tmp_path, "two", {"mod.py": "2"}),
-        ], r"two-1\.0.*mod\.py is in one-1\.0"
+    if kind in CLASHES:
+        first, second, expected = CLASHES[kind]
+        one = making.wheel(tmp_path, "one", {first: "1"})
+        return [one, making.wheel(tmp_path, "two", {second: "2"})], expected
     if kind == "versions":
         one = making.wheel(tmp_path, "one", {"mod.py": "1"})
         return [
@@ -140,18 +146,6 @@ def broken(tmp_path, kind):
     if kind == "record has more":
         more = making.wheel(tmp_path, "one", {"mod.py": "1"}, record=lambda text: text + "ghost.py,sha256=abc,3\n")
         return [more], r"one-1\.0.*ghost\.py: in RECORD, and not in the wheel"
-    if kind == "file and directory":
-        one = making.wheel(tmp_path, "one", {"mod/a.py": "1"})
-        return [
-            one,
-            making.wheel(tmp_path, "two", {"mod": "2"}),
-        ], r"two-1\.0.*mod is a file, and in one-1\.0.* a directory"
-    if kind == "directory and file":
-        one = making.wheel(tmp_path, "one", {"mod": "1"})
-        return [
-            one,
-            making.wheel(tmp_path, "two", {"mod/sub/a.py": "2"}),
-        ], r"two-1\.0.*mod is a directory, and in one-1\.0.* a file"
     if kind == "no scheme":
         return [
             making.wheel(tmp_path, "one", {"one-1.0.data/other/x": ""})
@@ -176,13 +170,11 @@ def broken(tmp_path, kind):
 @pytest.mark.parametrize(
     "kind",
     [
-        "clash",
+        *CLASHES,
         "versions",
         "escape",
         "record lies",
         "record has more",
-        "file and directory",
-        "directory and file",
         "no scheme",
         "intact's own",
         "not in record",
