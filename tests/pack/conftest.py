@@ -1,8 +1,7 @@
-"""Two distributions that most tests of packing begin with."""
+"""The distributions, and the app, that most tests of packing begin with."""
 
 import pytest
-
-from support import making
+from support import making, program
 
 
 @pytest.fixture
@@ -18,3 +17,18 @@ def pair(tmp_path):
     }
     second = {"shared/two.py": "n = 2\n", "template.py": "{% if %}\n"}
     return making.wheel(tmp_path, "first", first), making.wheel(tmp_path, "second", second, version="2.0")
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory):
+    """Of a program and of what it needs."""
+    directory = tmp_path_factory.mktemp("wheels")
+    return making.wheel(directory, "prog", program.PROGRAM), making.wheel(directory, "helper", program.HELPER)
+
+
+@pytest.fixture(scope="session")
+def app(wheels, tmp_path_factory):
+    """That program, packed."""
+    target = tmp_path_factory.mktemp("app") / "app.pyz"
+    program.pack(target, "--entry", "prog.cli:main", *wheels)
+    return target

@@ -1,7 +1,6 @@
 """Apps of the package checks: packed by the command line, run by a Python with nothing, where nothing can be written."""
 
 import functools
-import json
 import os
 import subprocess
 import sys
