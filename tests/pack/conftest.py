@@ -1,5 +1,8 @@
-"""The distributions, and the app, that most tests of packing begin with."""
+"""The distributions, the app and the index that most tests of packing begin with."""
 
+import os
+
+import index as indexes
 import pytest
 from support import making, program
 
@@ -32,3 +35,29 @@ def app(wheels, tmp_path_factory):
     target = tmp_path_factory.mktemp("app") / "app.pyz"
     program.pack(target, "--entry", "prog.cli:main", *wheels)
     return target
+
+
+@pytest.fixture(params=["uv", "pip"])
+def way(request, monkeypatch):
+    """Who resolves."""
+    if request.param == "pip":
+        monkeypatch.setenv("INTACT_UV", "0")
+    return request.param
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """An index that pip is configured with, by a variable, and nobody else."""
+    for name in os.environ:
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
+    (tmp_path / "index").mkdir()
+    (tmp_path / "home").mkdir()
+    with indexes.serving(tmp_path / "index") as served:
+        monkeypatch.setenv("PIP_INDEX_URL", served.url)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.chdir(tmp_path)
+        yield served

@@ -19,60 +19,7 @@ from intact._pack.errors import PackError
 from intact._pack.resolve import Target, resolve
 
 from support import making
-
-HERE = f"3.{sys.version_info[1]}"
-OTHER = "3.12" if HERE != "3.12" else "3.13"
-ELSEWHERE = Target(OTHER, "manylinux_2_28_aarch64")
-
-
-@pytest.fixture(params=["uv", "pip"])
-def way(request, monkeypatch):
-    """Who resolves."""
-    if request.param == "pip":
-        monkeypatch.setenv("INTACT_UV", "0")
-    return request.param
-
-
-@pytest.fixture
-def index(tmp_path, monkeypatch):
-    """An index that pip is configured with, by a variable, and nobody else."""
-    for name in os.environ:
-        if name.startswith(("PIP_", "UV_")):
-            monkeypatch.delenv(name)
-    (tmp_path / "index").mkdir()
-    (tmp_path / "home").mkdir()
-    with indexes.serving(tmp_path / "index") as served:
-        monkeypatch.setenv("PIP_INDEX_URL", served.url)
-        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.chdir(tmp_path)
-        yield served
-
-
-def packed(tmp_path, *requirements, target=None, **options):
-    """What was resolved, and nothing else is in the directory."""
-    directory = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
-    wheels = resolve([*map(str, requirements)], str(directory), target=target or Target.here(), **options)
-    assert sorted(os.listdir(directory)) == sorted(
-        os.path.basename(path) for path in wheels if Path(path).parent == directory
-    )
-    return wheels
-
-
-def names(wheels):
-    return [os.path.basename(path).partition("-")[0] for path in wheels]
-
-
-def refused(tmp_path, *requirements, target=None, **options):
-    """The one line that says why, and the directory is empty."""
-    directory = tmp_path / "refused"
-    with pytest.raises(PackError) as error:
-        resolve([*map(str, requirements)], str(directory), target=target or Target.here(), **options)
-    assert not directory.exists() or os.listdir(directory) == []
-    assert "\n" not in str(error.value)
-    return str(error.value)
+from support.resolving import ELSEWHERE, HERE, OTHER, names, packed, refused
 
 
 def test_all_that_is_needed_comes_once_and_in_order(way, index, tmp_path):
@@ -153,76 +100,6 @@ def test_a_file_with_hashes_is_held_against_what_is_found(way, index, tmp_path):
     assert names(packed(tmp_path, files=["app.txt"])) == ["base"]
     (tmp_path / "app.txt").write_text(f"base==1.0 --hash=sha256:{'0' * 64}\n")
     assert re.search("app.txt: .*HASHES.*base==1.0.*Expected sha256 0000", refused(tmp_path, files=["app.txt"]))
-
-
-# ---- locks
-
-
-def pylock(path, name, url, digest):
-    wheel = f'wheels = [{{ url = "{url}", hashes = {{ sha256 = "{digest}" }} }}]'
-    path.write_text(
-        f'lock-version = "1.0"\ncreated-by = "hand"\n[[packages]]\nname = "{name}"\nversion = "1.0"\n{wheel}\n'
-    )
-    return str(path)
-
-
-def lock_of(kind, tmp_path, index, wheel, digest):
-    if kind == "pylock.toml":
-        return pylock(tmp_path / kind, "base", f"{index.url}base/{wheel.name}", digest)
-    (tmp_path / kind).write_text(f"base==1.0 --hash=sha256:{digest}\n")
-    return str(tmp_path / kind)
-
-
-KINDS = pytest.mark.parametrize("kind", ["pylock.toml", "locked.txt"])
-
-
-@KINDS
-def test_a_lock_is_taken_as_it_is(kind, index, tmp_path):
-    wheel = index.add("base")
-    index.add("base", version="2.0")
-    lock = lock_of(kind, tmp_path, index, wheel, indexes.sha256(wheel))
-    project = indexes.project(tmp_path / "mine", "mine", requires="Requires-Dist: base\n")
-    for target in (Target.here(), ELSEWHERE):
-        wheels = packed(tmp_path, project, lock=lock, target=target)
-        assert [os.path.basename(path)[:8] for path in wheels] == ["base-1.0", "mine-1.0"]
-
-
-@KINDS
-def test_every_hash_of_a_lock_counts(kind, index, tmp_path):
-    wheel = index.add("base")
-    reason = refused(tmp_path, lock=lock_of(kind, tmp_path, index, wheel, "0" * 64))
-    assert re.search(f"{kind}: .*HASHES.*base.*Expected sha256 0000", reason)
-
-
-def test_a_lock_without_hashes_is_refused(index, tmp_path):
-    index.add("base")
-    (tmp_path / "locked.txt").write_text("base==1.0\n")
-    assert "Hashes are required" in refused(tmp_path, lock="locked.txt")
-
-
-@KINDS
-def test_a_lock_has_to_have_what_lies_beside_it_needs(kind, index, tmp_path):
-    wheel = index.add("base")
-    lock = lock_of(kind, tmp_path, index, wheel, indexes.sha256(wheel))
-    project = indexes.project(tmp_path / "mine", "mine", requires="Requires-Dist: base\nRequires-Dist: far>=2\n")
-    assert "it lacks far>=2, which mine-1.0-py3-none-any.whl needs" in refused(tmp_path, project, lock=lock)
-    assert "nothing is resolved with a lock, so far cannot" in refused(tmp_path, "far", lock=lock)
-
-
-def test_a_wheel_that_the_lock_has_on_this_machine_is_checked(index, tmp_path):
-    wheel = making.wheel(tmp_path, "base", {"base.py": ""})
-    lock = pylock(tmp_path / "pylock.toml", "base", wheel.as_uri(), indexes.sha256(wheel))
-    assert packed(tmp_path, lock=lock) == [str(wheel)]
-    lock = pylock(tmp_path / "pylock.toml", "base", wheel.as_uri(), "0" * 64)
-    assert "the lock expects 0000" in refused(tmp_path, lock=lock)
-
-
-def test_a_lock_made_on_a_later_release_of_the_targets_python_serves(index, tmp_path):
-    wheel = making.wheel(tmp_path, "base", {"base.py": ""})
-    lock = Path(pylock(tmp_path / "pylock.toml", "base", wheel.as_uri(), indexes.sha256(wheel)))
-    lock.write_text(f'requires-python = ">={OTHER}.2"\n' + lock.read_text())
-    assert packed(tmp_path, lock=str(lock), target=Target(OTHER)) == [str(wheel)]
-    assert "Python version" in refused(tmp_path, lock=str(lock), target=Target("3.10"))
 
 
 # ---- what cannot be packed
