@@ -10,7 +10,9 @@ import email.parser
 import json
 import os
 from configparser import ConfigParser
+from configparser import Error as ParserError
 
+from intact._engine import MemberError
 from intact._mounts import Mount
 from intact._names import is_shared_object, laid_out
 
@@ -20,10 +22,19 @@ if TYPE_CHECKING:
 
 _PAGE = 4096
 _FACTS = ".intact/app.json"  # docs/formats/app.md
+# What is shown of it: a type, keys and what each has, or with `str` as key or in a list, any number of those.
+_SHAPE = {
+    "intact": str,
+    "targets": [{"python": str, "abi": str, "glibc": str}],
+    "entry": str | None,
+    "isolated": bool,
+    "pth_skipped": {str: [str]},
+    "wheels": {str: str},
+}
 
 
 def describe(mount: Mount) -> dict[str, Any]:
-    """Facts for people and scripts; sizes are bytes, unpacked."""
+    """Facts for people and scripts; sizes are bytes, unpacked. Raises MemberError for metadata that is broken."""
     sizes, owned = {path: size for path, size, _ in _files(mount)}, set()
     distributions = []
     for directory in sorted(name for name in mount._list("") if name.endswith(".dist-info")):
@@ -40,13 +51,13 @@ def describe(mount: Mount) -> dict[str, Any]:
                 "size": sum(sizes[path] for path in paths),
                 "shared_objects": sum(map(is_shared_object, paths)),
                 "tags": wheel.get_all("Tag", []),
-                "entry_points": entry_points(_text(mount, f"{directory}/entry_points.txt")),
+                "entry_points": _entry_points(mount, f"{directory}/entry_points.txt"),
             }
         )
     rest = set(sizes) - owned
     foreign = {path for path in rest if path.startswith(".intact/") and path != _FACTS}
     rest -= foreign
-    app = {"app": json.loads(mount.read(_FACTS))} if mount.format == "app" and _FACTS in mount else {}
+    app = {"app": _app_facts(mount)} if mount.format == "app" and _FACTS in mount else {}
     return {
         "archive": mount.root,
         "format": mount.format,
@@ -127,9 +138,40 @@ def _text(mount: Mount, path: str) -> str:
     return mount.read(path).decode("utf-8", "replace") if path in mount else ""
 
 
+def _app_facts(mount: Mount) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(mount.read(_FACTS))
+    except (ValueError, RecursionError) as error:
+        raise _broken(mount, _FACTS, f"it is no JSON: {error}") from error
+    if not _has_shape(facts, _SHAPE):
+        raise _broken(mount, _FACTS, "it is not what intact notes of an app")
+    return facts
+
+
+def _has_shape(value: object, shape: Any) -> bool:
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return False
+        if str in shape:
+            return all(_has_shape(each, shape[str]) for each in value.values())
+        return all(key in value and _has_shape(value[key], shape[key]) for key in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_has_shape(each, shape[0]) for each in value)
+    return isinstance(value, shape)
+
+
+def _broken(mount: Mount, member: str, reason: str) -> MemberError:
+    error = MemberError(f"{mount.name}: {member}: {reason}")
+    error.archive, error.member, error.reason = mount.name, member, reason
+    return error
+
+
 def _recorded(mount: Mount, directory: str) -> list[str]:
-    rows = csv.reader(_text(mount, f"{directory}/RECORD").splitlines())
-    return [laid_out(row[0], directory) for row in rows if row]
+    record = f"{directory}/RECORD"
+    try:
+        return [laid_out(row[0], directory) for row in csv.reader(_text(mount, record).splitlines()) if row]
+    except csv.Error as error:
+        raise _broken(mount, record, str(error)) from error
 
 
 def _source_of(path: str) -> tuple[str, str] | None:
@@ -148,11 +190,21 @@ def _compiled_from(path: str) -> str | None:
     return source[0] if source else path[:-1] if path.endswith(".pyc") else None
 
 
+def _entry_points(mount: Mount, path: str) -> dict[str, dict[str, str]]:
+    try:
+        return entry_points(_text(mount, path))
+    except ValueError as error:
+        raise _broken(mount, path, str(error)) from error
+
+
 def entry_points(text: str) -> dict[str, dict[str, str]]:
-    """Group to name to object reference, from the text of an entry_points.txt."""
+    """Group to name to object reference, from the text of an entry_points.txt. Raises ValueError if it is none."""
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(text)
+    try:
+        parser.read_string(text)
+    except ParserError as error:
+        raise ValueError(f"no entry points: {' '.join(str(error).split())}") from error
     return {group: dict(parser[group]) for group in parser.sections()}
 
 

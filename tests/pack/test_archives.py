@@ -103,3 +103,49 @@ def test_extracting_what_is_broken_leaves_nothing(archive, tmp_path):
     done = making.intact("extract", tmp_path / "broken.zip", tmp_path / "out")
     assert done.returncode == 1 and "shared/one/__init__.py" in done.stderr and "CRC-32" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix not in (".whl", ".zip")) == []
+
+
+NOTED = {"intact": "1", "targets": [], "entry": None, "isolated": True, "pth_skipped": {}, "wheels": {}}
+NO_NOTES = {
+    "no JSON": "{",
+    "nested": "[" * 100_000,
+    "no object": "[]",
+    "nothing": "{}",
+    "no list": json.dumps(NOTED | {"targets": 5}),
+    "no targets": json.dumps(NOTED | {"targets": [{"python": "3.11", "abi": None, "glibc": "2.28"}]}),
+    "no lines": json.dumps(NOTED | {"pth_skipped": {"a.pth": 1}}),
+    "no names": json.dumps(NOTED | {"wheels": ["a"]}),
+    "no text": json.dumps(NOTED | {"entry": 1}),
+}
+
+
+def info_of_app(tmp_path, notes):
+    """It is an app by its outer zip alone."""
+    with zipfile.ZipFile(tmp_path / "payload.zip", "w") as payload:
+        payload.writestr(".intact/app.json", notes)
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as outer:
+        outer.write(tmp_path / "payload.zip", "intact-payload.zip")
+    return making.intact("info", tmp_path / "app.pyz")
+
+
+def test_what_an_app_says_of_itself_is_shown(tmp_path):
+    assert "entry point: none, an interpreter\n" in info_of_app(tmp_path, json.dumps(NOTED)).stdout
+
+
+@pytest.mark.parametrize("notes", NO_NOTES.values(), ids=NO_NOTES.keys())
+def test_app_that_says_nonsense_of_itself_is_one_clear_error(notes, tmp_path):
+    done = info_of_app(tmp_path, notes)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    assert done.stderr.startswith(f"intact: {tmp_path}/app.pyz: .intact/app.json: it is no"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("entry_points.txt", "nothing\n"), ("entry_points.txt", "[a\nb"), ("RECORD", f'"{"a" * 200_000}",,\n')],
+)
+def test_broken_metadata_is_one_clear_error(path, text, tmp_path):
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        archive.writestr(f"one-1.0.dist-info/{path}", text)
+    done = making.intact("info", tmp_path / "app.zip")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith(f"intact: {tmp_path}/app.zip: one-1.0.dist-info/{path}: "), done.stderr
