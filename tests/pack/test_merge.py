@@ -162,6 +162,10 @@ def broken(tmp_path, kind):
         whole = making.wheel(tmp_path, "one", {"mod.py": "x" * 1000})
         whole.write_bytes(whole.read_bytes()[:-30])
         return [whole], r"one-1\.0.*not a whole zip"
+    if kind in ("no entry points", "no reference"):
+        text = {"no entry points": "nothing", "no reference": "[console_scripts]\na = b"}[kind]
+        wheel = making.wheel(tmp_path, "one", {"one-1.0.dist-info/entry_points.txt": text})
+        return [wheel], r"one-1\.0.*: its entry_points\.txt"
     if kind == "no wheel's name":
         return [making.wheel(tmp_path, "one", {"mod.py": ""}).rename(tmp_path / "one.whl")], r"one\.whl"
     return [tmp_path / "absent-1.0-py3-none-any.whl"], "No such file.*absent"
@@ -180,6 +184,8 @@ def broken(tmp_path, kind):
         "not in record",
         "other platform",
         "cut",
+        "no entry points",
+        "no reference",
         "no wheel's name",
         "absent",
     ],

@@ -7,6 +7,7 @@ stay in the wheel's ``NAME-VERSION.data``; entry points stay in its metadata, an
 from __future__ import annotations
 
 import base64
+import configparser
 import csv
 import hashlib
 import io
@@ -70,6 +71,8 @@ class Layout(WheelDestination):
                 installer.install(source, self, additional_metadata={"INSTALLER": b"intact\n"})
         except WheelFile.validation_error as error:
             raise PackError(wheel, "; ".join(error.issues)) from error
+        except (configparser.Error, AssertionError) as error:  # of installer's parse_entrypoints
+            raise PackError(wheel, "its entry_points.txt does not say what scripts there are") from error
         except (installer.exceptions.InstallerError, zipfile.BadZipFile, ValueError) as error:
             raise PackError(
                 wheel, str(error.args[-1] if error.args else error)
