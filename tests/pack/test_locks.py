@@ -7,6 +7,8 @@ from pathlib import Path
 import index as indexes
 import pytest
 
+from intact._pack import locks
+from intact._pack.errors import PackError
 from intact._pack.resolve import Target
 
 from support import making
@@ -78,3 +80,41 @@ def test_a_lock_made_on_a_later_release_of_the_targets_python_serves(index, tmp_
     lock.write_text(f'requires-python = ">={OTHER}.2"\n' + lock.read_text())
     assert packed(tmp_path, lock=str(lock), target=Target(OTHER)) == [str(wheel)]
     assert "Python version" in refused(tmp_path, lock=str(lock), target=Target("3.10"))
+
+
+LOCK = f"""
+lock-version = "1.0"
+created-by = "hand"
+requires-python = ">=3.11"
+[[packages]]
+name = "base"
+version = "1.0"
+marker = "python_version > '3'"
+archive = {{ url = "https://host/a", hashes = {{ sha256 = "{"0" * 64}" }} }}
+"""
+# What is in it, what stands there instead, and what the error has to say.
+ODD = {
+    "url": ("https://host/a", "https://host/a\\n--index-url=https://host/", "neither a URL nor a path"),
+    "end of a line that is none of text": ("https://host/a", "https://host/\\u2028a", "neither a URL nor a path"),
+    "url with a space": ("https://host/a", "https://host/a ", "is no URL"),
+    "relative": ("https://host/a", "a", "neither a URL nor a path"),
+    "file": ("https://host/a", "file:///a\\nb.whl", "neither a URL nor a path"),
+    "hash": ("0" * 64, "0\\n--index-url=https://host/", "is no URL"),
+    "requires-python": ('">=3.11"', "3.11", "requires-python"),
+    "requires-python, list": ('">=3.11"', "[3.11]", "requires-python"),
+    "requires-python, word": ('">=3.11"', '"new\\n"', "new"),
+    "marker": ("python_version", "no\\nmarker", "Expected a marker"),
+}
+
+
+@pytest.mark.parametrize("target", [Target.here(), ELSEWHERE], ids=["here", "elsewhere"])
+@pytest.mark.parametrize(("good", "odd", "reason"), ODD.values(), ids=ODD.keys())
+def test_what_a_lock_has_may_be_odd_and_is_one_clear_error(good, odd, reason, target, tmp_path):
+    """Its URLs become lines of a file for pip, where a line of another kind would be an option."""
+    lock = tmp_path / "pylock.toml"
+    lock.write_text(LOCK)
+    assert locks.read(str(lock), target).sources == [f"base @ https://host/a#sha256={'0' * 64}"]
+    lock.write_text(LOCK.replace(good, odd))
+    with pytest.raises(PackError) as error:
+        locks.read(str(lock), target)
+    assert reason in str(error.value) and "\n" not in str(error.value)

@@ -52,12 +52,13 @@ def read(path: str, target: Target) -> Locked:
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         releases = [f"{target.python}.0", f"{target.python}.99"]  # which one the target has is not known
-        if not target.is_here and any(SpecifierSet(content.get("requires-python", "")).filter(releases)):
-            content.pop("requires-python", None)
+        required = content.get("requires-python")
+        if not target.is_here and isinstance(required, str) and any(SpecifierSet(required).filter(releases)):
+            del content["requires-python"]
         lock = Pylock.from_dict(content)
         chosen = list(lock.select(environment=target.environment, tags=target.tags))
     except (OSError, ValueError, PylockValidationError, PylockSelectError) as error:
-        raise PackError(path, getattr(error, "strerror", None) or str(error)) from error
+        raise PackError(path, getattr(error, "strerror", None) or " ".join(str(error).split())) from error
     locked = Locked()
     for package, source in chosen:
         _add(locked, package, source, path)
@@ -65,14 +66,14 @@ def read(path: str, target: Target) -> Locked:
 
 
 def _add(locked: Locked, package: Package, source: _Source, lock: str) -> None:
-    place = _place(source, lock)
+    place = _place(source, package, lock)
     if isinstance(source, PackageDirectory):
         if source.editable:
             raise PackError(lock, f"{package.name} {EDITABLE}")
-        locked.sources.append(f"{package.name} @ {Path(place).as_uri()}{_fragment(source.subdirectory)}")
+        locked.sources.append(_line(package, f"{Path(place).as_uri()}{_fragment(source.subdirectory)}", lock))
     elif isinstance(source, PackageVcs):
-        line = f"{package.name} @ {source.type}+{place}@{source.commit_id}{_fragment(source.subdirectory)}"
-        locked.sources.append(line)
+        reference = f"{source.type}+{place}@{source.commit_id}{_fragment(source.subdirectory)}"
+        locked.sources.append(_line(package, reference, lock))
     else:
         algorithm, digest = _hash(source, package, lock)
         if place.partition("?")[0].endswith(".whl"):
@@ -85,17 +86,29 @@ def _add(locked: Locked, package: Package, source: _Source, lock: str) -> None:
             lines = locked.sources
         url = place if "://" in place else Path(place).as_uri()
         inside = getattr(source, "subdirectory", None)
-        lines.append(f"{package.name} @ {url}#{algorithm}={digest}" + (f"&subdirectory={inside}" if inside else ""))
+        reference = f"{url}#{algorithm}={digest}" + (f"&subdirectory={inside}" if inside else "")
+        lines.append(_line(package, reference, lock))
 
 
-def _place(source: _Source, lock: str) -> str:
+def _line(package: Package, reference: str, lock: str) -> str:
+    """A line for pip. Raises PackError for what is more to pip: a second line, which may be an option, or a comment."""
+    if not reference.isprintable() or " " in reference:
+        raise PackError(lock, f"{package.name}: {reference!r} is no URL")
+    return f"{package.name} @ {reference}"
+
+
+def _place(source: _Source, package: Package, lock: str) -> str:
     """A URL, or an absolute path: those of a lock are relative to it."""
     url = None if isinstance(source, PackageDirectory) else source.url
     if url and not url.startswith("file:"):
-        return url.partition("#")[0]
-    if url:
-        return url2pathname(url.removeprefix("file://").partition("#")[0])
-    return os.path.abspath(os.path.join(os.path.dirname(lock), source.path or ""))
+        place = url.partition("#")[0]
+    elif url:
+        place = url2pathname(url.removeprefix("file://").partition("#")[0])
+    else:
+        place = os.path.abspath(os.path.join(os.path.dirname(lock), source.path or ""))
+    if place.splitlines() != [place] or not ("://" in place or os.path.isabs(place)):
+        raise PackError(lock, f"{package.name}: {place!r} is neither a URL nor a path")
+    return place
 
 
 def _hash(source: PackageArchive | PackageWheel | PackageSdist, package: Package, lock: str) -> tuple[str, str]:
