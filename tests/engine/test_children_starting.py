@@ -9,6 +9,7 @@ import threading
 import building
 import intact
 import pytest
+from support import environment
 from support.children import TREE, open_files
 
 
@@ -34,7 +35,7 @@ STARTERS = {
     "subprocess, bytes": lambda: subprocess.call([os.fsencode(word) for word in COMMAND]),
     "subprocess, all descriptors kept": lambda: subprocess.call(COMMAND, close_fds=False),
     "subprocess, fork": lambda: subprocess.call(COMMAND, preexec_fn=int),
-    "subprocess, own environment": lambda: subprocess.call(COMMAND, env={}),
+    "subprocess, own environment": lambda: subprocess.call(COMMAND, env=environment.EMPTY),
     "subprocess, executable": lambda: subprocess.call(["name", *COMMAND[1:]], executable=sys.executable),
     "subprocess, on PATH": lambda: subprocess.call(ON_PATH),
     "subprocess, relative": lambda: subprocess.call(
@@ -49,7 +50,7 @@ STARTERS = {
     "spawnv": lambda: os.spawnv(os.P_WAIT, sys.executable, COMMAND),
     "spawnlpe": lambda: os.spawnlpe(os.P_WAIT, ON_PATH[0], *ON_PATH, dict(os.environ)),
     "execv": lambda: in_a_fork(lambda: os.execv(sys.executable, COMMAND)),
-    "execve": lambda: in_a_fork(lambda: os.execve(path=sys.executable, argv=tuple(COMMAND), env={})),
+    "execve": lambda: in_a_fork(lambda: os.execve(path=sys.executable, argv=tuple(COMMAND), env=environment.EMPTY)),
     "execve, descriptor": lambda: in_a_fork(
         lambda: os.execve(os.open(sys.executable, os.O_RDONLY), COMMAND, os.environ)
     ),

@@ -10,7 +10,7 @@ import signal
 import subprocess
 
 import pytest
-from support import making, strace
+from support import environment, making, strace
 from support.program import INTERPRETER, PYTHON, SAYS, pack, run
 
 
@@ -27,7 +27,9 @@ def test_starts_by_itself(app, tmp_path):
     bin = tmp_path / "bin"
     bin.mkdir()
     (bin / "python3").symlink_to(PYTHON)
-    done = subprocess.run([app, "a", "b c"], env={"PATH": str(bin)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [app, "a", "b c"], env={**environment.EMPTY, "PATH": str(bin)}, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, SAYS, "")
 
 
@@ -40,11 +42,13 @@ def test_starts_by_a_relative_path_and_through_a_link(app, tmp_path):
 def test_starts_without_home_or_temporary_directory_or_a_users_name(app):
     """And in an environment that is empty; nobody has the user id 54321."""
     program = ["setpriv", "--reuid=54321", "--clear-groups"] if os.geteuid() == 0 else []
-    done = subprocess.run([*program, PYTHON, app, "a", "b c"], env={}, cwd="/", capture_output=True, text=True)
+    done = subprocess.run(
+        [*program, PYTHON, app, "a", "b c"], env=environment.EMPTY, cwd="/", capture_output=True, text=True
+    )
     if program and done.returncode:
         # this checkout, or the interpreter, lies where only its owner may go
         assert "ermission denied" in done.stderr or "cannot open shared object file" in done.stderr
-        done = subprocess.run([PYTHON, app, "a", "b c"], env={}, cwd="/", capture_output=True, text=True)
+        done = subprocess.run([PYTHON, app, "a", "b c"], env=environment.EMPTY, cwd="/", capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, SAYS), done.stderr
 
 
@@ -170,7 +174,7 @@ def test_children_find_the_app(wheels, tmp_path):
     wheel = making.wheel(tmp_path, "many", CHILDREN)
     app = tmp_path / "app.pyz"
     pack(app, "--entry", "many.work:main", wheel, *wheels)
-    done = run(app, flags=(), cwd="/", env={})
+    done = run(app, flags=(), cwd="/", env=environment.EMPTY)
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and lines[:3] == [f"{way} ['hello 4']" for way in ("spawn", "forkserver", "fork")], (
         done.stdout + done.stderr

@@ -251,8 +251,7 @@ def test_interrupt_leaves_nothing(number, status, tmp_path):
         tmp_path / "app.zip",
         wheel,
     ]
-    restore = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731  also where it is ignored
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=restore) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         while not left(tmp_path):
             time.sleep(0.01)
         time.sleep(0.3)

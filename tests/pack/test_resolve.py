@@ -232,8 +232,7 @@ def test_interrupt_ends_the_tools_and_leaves_nothing(way, index, tmp_path):
     project = indexes.project(tmp_path / "mine", "mine", statement=statement)
     out = tmp_path / "out"
     program = f"from intact._pack.resolve import *; resolve([{str(project)!r}], {str(out)!r}, target=Target.here())"
-    restore = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731  also where it is ignored
-    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, preexec_fn=restore) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL) as process:
         while not (tmp_path / "building").exists():
             assert process.poll() is None
             time.sleep(0.05)
