@@ -1,6 +1,32 @@
 #include "python/ext/engine.h"
 
+#include <dlfcn.h>
+#include <link.h>
+
+#include <string_view>
+
+// Tells an engine from other extension modules of its name.
+extern "C" __attribute__((visibility("default"))) const char intact_engine_file = 1;
+
 namespace intact {
+namespace {
+
+// Whether a shared object is called as an engine is that is installed, or one that an app has loaded from memory.
+bool named_like_engine(std::string_view path) {
+  return path.substr(path.rfind('/') + 1).starts_with("_engine.") || path.starts_with("/memfd:intact");
+}
+
+}  // namespace
+
+std::string other_engine() {
+  void* program = ::dlopen(nullptr, RTLD_LAZY);
+  for (auto* object = static_cast<link_map*>(program); object != nullptr; object = object->l_next) {
+    if (!named_like_engine(object->l_name)) continue;
+    const void* found = ::dlsym(object, "intact_engine_file");
+    if (found != nullptr && found != &intact_engine_file) return object->l_name;
+  }
+  return {};
+}
 
 Engine& engine() {
   alignas(Engine) static unsigned char storage[sizeof(Engine)];

@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <string>
+
 #include "core/elf/image_loader.h"
 #include "core/tree/tree.h"
 
@@ -16,5 +18,9 @@ struct Engine {
 };
 
 Engine& engine();
+
+// The path of another file of this extension that is loaded, else empty. Two engines in one process would each take
+// the other's file functions for the C library's.
+std::string other_engine();
 
 }  // namespace intact

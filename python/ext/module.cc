@@ -186,6 +186,11 @@ PyObject* roots(PyObject*, PyObject*) {
 }
 
 int exec(PyObject* module) {
+  static const std::string other = other_engine();
+  if (!other.empty()) {
+    PyErr_Format(PyExc_ImportError, "another intact is loaded in this process: %s", other.c_str());
+    return -1;
+  }
   ModuleState& state = *new (PyModule_GetState(module)) ModuleState;
   return borrow_importlib(state) && intern_names(state) && learn_rules(state) && add_errors(module, state) &&
                  add_found_type(module, state) && add_loader_types(module, state) && add_finder_types(module, state) &&

@@ -99,3 +99,20 @@ def test_archive_overwritten_on_disk_is_a_member_error(tmp_path):
     with pytest.raises(intact.MemberError) as caught:
         mounted.read("mod.py")
     assert caught.value.reason and caught.value.offset is not None
+
+
+def test_a_second_engine_in_one_process_is_refused(tmp_path):
+    """From another file of the extension, as another installation has."""
+    program = """
+import importlib.util, shutil, sys
+import intact._engine as first
+copy = shutil.copy(first.__file__, sys.argv[1])
+spec = importlib.util.spec_from_file_location("other._engine", copy)
+try:
+    importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+except ImportError as error:
+    print(error)
+"""
+    said = building.output_of("-c", program, tmp_path)
+    assert said == f"another intact is loaded in this process: {intact._engine.__file__}\n"

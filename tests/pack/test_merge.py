@@ -78,6 +78,16 @@ def test_bytecode_is_the_sources_and_unchecked(pair, tmp_path):
     assert marshal.loads(content[16:]).co_code == compile(source, "shared/two.py", "exec").co_code
 
 
+def test_bytecode_of_the_wheel_gives_way_to_ours(tmp_path):
+    cached = importlib.util.cache_from_source("mod.py")
+    wheel = making.wheel(tmp_path, "mine", {"mod.py": "n = 1", cached: "not bytecode"})
+    done = making.intact("merge", "-o", tmp_path / "app.zip", wheel)
+    assert done.returncode == 0 and "Warning" not in done.stderr
+    with zipfile.ZipFile(tmp_path / "app.zip") as archive:
+        assert archive.namelist().count(cached) == 1
+        assert archive.read(cached)[:4] == importlib.util.MAGIC_NUMBER
+
+
 def test_no_bytecode_when_it_is_not_wanted(pair, tmp_path):
     making.merged(tmp_path / "app.zip", "--no-bytecode", "--compress", "deflate", *pair)
     with zipfile.ZipFile(tmp_path / "app.zip") as archive:

@@ -12,6 +12,7 @@ import csv
 import hashlib
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
@@ -68,7 +69,9 @@ class Layout(WheelDestination):
             with _CheckedWheel.open(wheel) as source:  # type: ignore[arg-type]  # a str will do
                 self._begin(source)
                 source.validate_record(validate_contents=False)
-                installer.install(source, self, additional_metadata={"INSTALLER": b"intact\n"})
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of a __pycache__ in the wheel, which is left out
+                    installer.install(source, self, additional_metadata={"INSTALLER": b"intact\n"})
         except WheelFile.validation_error as error:
             raise PackError(wheel, "; ".join(error.issues)) from error
         except (configparser.Error, AssertionError) as error:  # of installer's parse_entrypoints
