@@ -130,14 +130,16 @@ Result<Bytes> read_member(BorrowedScratch& scratch, const Archive& archive, std:
   return Bytes::borrow(target, nullptr);
 }
 
-// A file, in `scratch`; empty if it cannot be read or is large.
+// A file, in `scratch`; empty if it cannot be read, is large, or is none. Looked at before it is opened: a pipe's writer
+// would take us for importlib, which is to have what it writes.
 std::span<const std::byte> read_file(BorrowedScratch& scratch, const char* path) {
-  const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
   struct stat status;
-  if (!file || ::fstat(file.get(), &status) != 0 || status.st_size > std::int64_t{kScratchMost}) return {};
-  const std::span<std::byte> target = scratch.get(static_cast<std::size_t>(status.st_size));
-  const ssize_t got = ::read(file.get(), target.data(), target.size());
-  return target.first(got == status.st_size ? target.size() : 0);
+  if (::stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > std::int64_t{kScratchMost}) return {};
+  const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // One byte more: it may be another file by now.
+  const std::span<std::byte> target = scratch.get(static_cast<std::size_t>(status.st_size) + 1);
+  const ssize_t got = file ? ::read(file.get(), target.data(), target.size()) : -1;
+  return target.first(got == status.st_size ? static_cast<std::size_t>(got) : 0);
 }
 
 // Cached bytecode of a source. Null without an exception: there is none that is valid.
@@ -203,8 +205,6 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   const std::string source(path_view(path.get(), holder));
   if (source.empty() || source.find('\0') != std::string::npos || !caches_beside_sources()) return {};
   const std::string cached = cached_path(state, source);
-  const PyRef opened = py_text(cached);
-  if (!opened || PySys_Audit("open", "Osi", opened.get(), "rb", O_RDONLY | O_CLOEXEC) < 0) return {};
   BorrowedScratch scratch(state);
   struct stat status = {};
   std::span<const std::byte> pyc;
@@ -216,7 +216,11 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   const bool valid = (header->flags & kHashBased) != 0 ? !must_check_source(state, header->flags)
                                                        : header->mtime == static_cast<std::uint32_t>(status.st_mtime) &&
                                                              header->size == static_cast<std::uint32_t>(status.st_size);
-  PyRef code = valid ? unmarshal(pyc) : PyRef();
+  if (!valid) return {};
+  // Only now, or hooks would hear twice of what importlib then opens.
+  const PyRef opened = py_text(cached);
+  if (!opened || PySys_Audit("open", "Osi", opened.get(), "r", O_RDONLY | O_CLOEXEC) < 0) return {};
+  PyRef code = unmarshal(pyc);
   if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
   return code;
 }

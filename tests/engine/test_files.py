@@ -222,7 +222,8 @@ def programs(directory, tree, body, flags=()):
     archive = building.write_zip(directory / "mounted.zip", {"mounted.py": ""})
     first = f"import sys; sys.path.insert(0, {files!r}); import {MARKER[:-3]}\n"
     mount = f"import intact; intact.mount({archive!r})\n"
-    return tuple(building.python("-c", text + first + body, flags=flags) for text in (mount, "import intact\n"))
+    # Importing intact is enough to have its finder: the control must not.
+    return tuple(building.python("-c", text + first + body, flags=flags) for text in (mount, "pass\n"))
 
 
 def which(directory, pyc, setting=None):
@@ -233,8 +234,8 @@ def which(directory, pyc, setting=None):
     assert (ours.returncode, ours.stderr.splitlines()[-1:]) == (control.returncode, control.stderr.splitlines()[-1:])
     if ours.returncode:
         return ours.stderr.splitlines()[-1]
-    (kind, used), (_, expected) = ours.stdout.split(), control.stdout.split()
-    assert kind == "FileLoader" and used == expected
+    (kind, used), (control_kind, expected) = ours.stdout.split(), control.stdout.split()
+    assert (kind, control_kind) == ("FileLoader", "SourceFileLoader") and used == expected
     return used
 
 
@@ -284,15 +285,37 @@ def test_pycache_prefix_is_obeyed(finder, on_path, monkeypatch, tmp_path):
     assert sys.modules["mod"].__cached__.startswith(f"{tmp_path}/prefix{directory}")
 
 
-def test_the_audit_events_are_those_of_path_finder(tmp_path):
+@pytest.mark.parametrize(
+    "pyc", [PYC, building.timestamp_pyc(PYC_SOURCE, size=1), None], ids=["valid", "stale", "missing"]
+)
+def test_the_audit_events_are_those_of_path_finder(tmp_path, pyc):
     hook = (
+        "def hook(event, arguments):\n"
+        "    if event in ('open', 'import', 'compile', 'exec', 'marshal.loads'):\n"
+        "        if event == 'import': arguments = arguments[:1]\n"
+        "        events.append((event, [str(item).partition(' at 0x')[0] for item in arguments]))\n"
         "events = []\n"
-        "sys.addaudithook(lambda event, arguments: events.append((event, str(arguments[0]).partition(' at 0x')[0])))\n"
+        "sys.addaudithook(hook)\n"
         "import mod\n"
-        "print([item for item in events if item[0] in ('open', 'import', 'compile', 'exec', 'marshal.loads')])"
+        "print(events)"
     )
-    ours, control = programs(tmp_path, {"mod.py": SOURCE, cached("mod.py"): PYC}, hook)
+    ours, control = programs(tmp_path, {"mod.py": SOURCE, **({cached("mod.py"): pyc} if pyc else {})}, hook)
     assert "'open'" in control.stdout and ours.stdout == control.stdout
+
+
+def test_bytecode_that_is_a_pipe_is_read_once(tmp_path):
+    body = (
+        "import os, threading\n"
+        f"pipe = os.path.join(sys.path[0], {cached('mod.py')!r})\n"
+        "os.mkfifo(pipe); os.utime(sys.path[0], (1, 1))\n"
+        "import importlib.machinery; importlib.machinery.PathFinder.find_spec('no_such_module')\n"
+        "def write():\n"
+        "    with open(pipe, 'wb') as end: end.write(b'no bytecode')\n"
+        "thread = threading.Thread(target=write, daemon=True); thread.start()\n"
+        "import mod; thread.join(); print(mod.which)"
+    )
+    for done in programs(tmp_path, {"mod.py": SOURCE, "__pycache__/other": ""}, body + "; os.unlink(pipe)"):
+        assert done.stdout == "source\n", done.stderr
 
 
 def test_a_hook_that_forbids_opening_forbids_the_import(tmp_path):
