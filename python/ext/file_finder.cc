@@ -34,7 +34,8 @@ double seconds(const timespec& time) {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// A FileFinder: its directory, the names in it, and what loads which suffix, in order of precedence.
+// A FileFinder: its directory without a / at its end, the names in it, and what loads which suffix, in order of
+// precedence.
 struct Listing {
   std::string directory;
   PyRef names, loaders;
@@ -54,6 +55,7 @@ std::optional<Listing> fresh_listing(ModuleState& state, const PyRef& finder) {
   struct stat status;
   if (!listing.directory.starts_with('/') || !status_of(listing.directory, status)) return std::nullopt;
   if (PyFloat_AS_DOUBLE(mtime.get()) != seconds(status.st_mtim)) return std::nullopt;
+  while (listing.directory.ends_with('/')) listing.directory.pop_back();
   return listing;
 }
 
@@ -61,9 +63,8 @@ std::optional<Listing> fresh_listing(ModuleState& state, const PyRef& finder) {
 // __path__ points, if it is one. Null without an exception if there is none.
 PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, const std::string& stem,
                 const PyRef& package) {
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(listing.loaders.get()); ++i) {
+  for (Py_ssize_t i = 0; const PyRef pair = list_item(listing.loaders.get(), i); ++i) {
     PyObject *suffix, *loader_type;
-    const PyRef pair = PyRef::borrow(PyList_GET_ITEM(listing.loaders.get(), i));
     if (!PyArg_ParseTuple(pair.get(), "UO", &suffix, &loader_type)) return {};
     const std::string path = stem + std::string(utf8_view(suffix));
     if (!package) {
@@ -73,7 +74,7 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
       if (listed == 0) continue;
     }
     if (!is_file(path)) continue;
-    const bool source = loader_type == state.source_file_loader_type.get();
+    const bool source = loader_type == state.source_file_loader_type.get() && path.ends_with(".py");
     const PyRef origin = py_text(path);
     if (!origin) return {};
     const PyRef loader = py_call(source ? state.file_loader_type.get() : loader_type, fullname, origin.get());
@@ -88,7 +89,9 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
 std::optional<PyRef> find_on_disk(ModuleState& state, PyObject* directory, PyObject* fullname, std::string_view name) {
   PyObject* finders = PySys_GetObject("path_importer_cache");  // borrowed
   if (finders == nullptr || !PyDict_Check(finders) || !PyUnicode_Check(directory)) return std::nullopt;
-  const PyRef finder = PyRef::borrow(PyDict_GetItemWithError(finders, directory));
+  // What is kept for "" was made in what was then the current directory; and no name of a module leads elsewhere.
+  if (PyUnicode_GET_LENGTH(directory) == 0 || name.find('/') != std::string_view::npos) return std::nullopt;
+  const PyRef finder = dict_item(finders, directory);
   if (finder.get() == Py_None) return PyRef();  // there is no such place, or no hook takes it
   if (!finder || Py_TYPE(finder.get()) != reinterpret_cast<PyTypeObject*>(state.file_finder_type.get()))
     return std::nullopt;

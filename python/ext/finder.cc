@@ -57,8 +57,7 @@ std::optional<Found> find_in(const Snapshot& tree, std::string_view directory, s
 std::optional<Found> find_on_sys_path(const Snapshot& tree, std::string_view name) {
   PyObject* entries = PySys_GetObject("path");  // borrowed
   if (entries == nullptr || !PyList_Check(entries)) return std::nullopt;
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(entries); ++i) {
-    const PyRef entry = PyRef::borrow(PyList_GET_ITEM(entries, i));
+  for (Py_ssize_t i = 0; const PyRef entry = list_item(entries, i); ++i) {
     PyRef holder;
     std::string storage;
     const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage);
@@ -78,8 +77,8 @@ int in_standard_library(ModuleState& state, PyObject* name) {
 // exception set on failure: path hooks are anybody's code.
 int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
   PyObject* entries = PySys_GetObject("path");  // borrowed
-  if (entries == nullptr || !PyList_Check(entries) || PyList_GET_SIZE(entries) == 0) return 0;
-  const PyRef entry = PyRef::borrow(PyList_GET_ITEM(entries, 0));
+  const PyRef entry = entries != nullptr && PyList_Check(entries) ? list_item(entries, 0) : PyRef();
+  if (!entry) return 0;
   PyRef holder;
   std::string storage;
   const std::string_view path = path_view(entry.get(), holder);
@@ -106,12 +105,11 @@ bool in_interpreter(ModuleState& state, PyObject* name) {
 bool path_finder_follows(ModuleState& state, PyObject* finder) {
   PyObject* finders = PySys_GetObject("meta_path");  // borrowed
   if (finders == nullptr || !PyList_Check(finders)) return false;
-  Py_ssize_t i = 0;
-  while (i < PyList_GET_SIZE(finders) && PyList_GET_ITEM(finders, i) != finder) ++i;
-  for (++i; i < PyList_GET_SIZE(finders); ++i) {
-    PyObject* next = PyList_GET_ITEM(finders, i);
-    if (next == state.path_finder.get()) return true;
-    if (next != state.built_in_importer.get() && next != state.frozen_importer.get()) return false;
+  bool after = false;
+  for (Py_ssize_t i = 0; const PyRef next = list_item(finders, i); ++i) {
+    if (after && next.get() == state.path_finder.get()) return true;
+    if (after && next.get() != state.built_in_importer.get() && next.get() != state.frozen_importer.get()) return false;
+    after = after || next.get() == finder;
   }
   return false;
 }
@@ -119,18 +117,20 @@ bool path_finder_follows(ModuleState& state, PyObject* finder) {
 // What the entries of `path`, which is sys.path or the parent's __path__, say in their order. Only what is certain: not
 // a namespace package, whose portions PathFinder gathers. Null: not there, not certain, or an exception is set.
 PyRef find_on_path(ModuleState& state, const Snapshot& tree, PyObject* finder, PyObject* path, PyObject* fullname) {
-  const PyRef entries = PyRef::steal(PySequence_Fast(path, "__path__ is not iterable"));
+  if (PyIter_Check(path)) return {};  // PathFinder would find it used up
+  const PyRef entries = PyList_Check(path) ? PyRef::borrow(path) : PyRef::steal(PySequence_List(path));
+  if (!entries && PyErr_ExceptionMatches(PyExc_TypeError)) PyErr_Clear();  // PathFinder says what it thinks of it
   const std::string_view name = last_component(utf8_view(fullname));
   bool disk = false;
-  for (Py_ssize_t i = 0; entries && i < PySequence_Fast_GET_SIZE(entries.get()); ++i) {
-    const PyRef entry = PyRef::borrow(PySequence_Fast_GET_ITEM(entries.get(), i));
+  for (Py_ssize_t i = 0; const PyRef entry = entries ? list_item(entries.get(), i) : PyRef(); ++i) {
     PyRef holder;
     std::string storage;
     const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage);
     if (root != nullptr) {
       auto found = find_in(*root, rest, name);
       if (!found) continue;
-      if (found->module.kind == ModuleKind::kNamespace) return {};
+      const bool top_level = name.size() == utf8_view(fullname).size();
+      if (found->module.kind == ModuleKind::kNamespace || (top_level && in_interpreter(state, fullname))) return {};
       return make_spec(state, fullname, *std::move(found));
     }
     disk = disk || (path_finder_follows(state, finder) && !in_interpreter(state, fullname));
@@ -196,7 +196,7 @@ PyObject* finder_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* 
   PyObject* values[3] = {};
   if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
   const auto [fullname, path, target] = values;
-  if (utf8_view(fullname).data() == nullptr) return nullptr;
+  if (utf8_view(fullname).data() == nullptr) return PyErr_Clear(), PyRef::borrow(Py_None).release();
   ModuleState& state = type_state(type);
   if (PyObject* watcher = PyDict_GetItemWithError(state.watched.get(), fullname)) {
     const PyRef held = PyRef::borrow(watcher);
@@ -264,7 +264,7 @@ PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* a
   PyObject* values[2] = {};
   if (!read_arguments(kNames, values, args, count, keywords)) return nullptr;
   const std::string_view name = utf8_view(values[0]);
-  if (name.data() == nullptr) return nullptr;
+  if (name.data() == nullptr) return PyErr_Clear(), PyRef::borrow(Py_None).release();
   std::optional<Found> found;
   {
     PyRef holder;

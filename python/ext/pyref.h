@@ -59,6 +59,27 @@ inline std::string_view path_view(PyObject* text, PyRef& holder) {
   return {PyBytes_AS_STRING(holder.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(holder.get()))};
 }
 
+// What a list or dict has there, which another thread may take out meanwhile; null without an exception if nothing.
+inline PyRef list_item(PyObject* list, Py_ssize_t i) {
+#if PY_VERSION_HEX >= 0x030D0000
+  PyRef item = PyRef::steal(i < PyList_GET_SIZE(list) ? PyList_GetItemRef(list, i) : nullptr);
+  if (!item) PyErr_Clear();
+  return item;
+#else
+  return PyRef::borrow(i < PyList_GET_SIZE(list) ? PyList_GET_ITEM(list, i) : nullptr);
+#endif
+}
+inline PyRef dict_item(PyObject* dict,
+                       PyObject* key) {  // an exception may be set: a key's comparison is anybody's code
+#if PY_VERSION_HEX >= 0x030D0000
+  PyObject* item = nullptr;
+  PyDict_GetItemRef(dict, key, &item);
+  return PyRef::steal(item);
+#else
+  return PyRef::borrow(PyDict_GetItemWithError(dict, key));
+#endif
+}
+
 // Calls a function or type with positional arguments.
 template <typename... Args>
 PyRef py_call(PyObject* callable, Args*... args) {

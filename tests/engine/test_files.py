@@ -167,6 +167,64 @@ def test_a_listed_file_that_has_gone_is_not_found(finder, on_path):
         assert finder.find_spec(name) is None and PathFinder.find_spec(name) is None
 
 
+@pytest.mark.parametrize("name", ["pkg/inner", "/mod", "pkg//inner", "pkg/../mod", "./mod"])
+def test_a_name_with_a_slash_is_no_way_to_a_file(finder, on_path, name):
+    on_path({"mod.py": "", "inner.py": "", "pkg/__init__.py": "", "pkg/inner.py": ""})
+    assert finder.find_spec(name) is None and PathFinder.find_spec(name) is None
+
+
+@pytest.mark.parametrize("name", ["\udcff", "pkg.\ud800", "null\0byte"])
+def test_a_name_that_no_file_can_have_is_not_found(finder, on_path, name):
+    on_path({"pkg/__init__.py": ""})
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(name)
+
+
+@pytest.mark.parametrize("end", ["/", "///"])
+def test_slashes_at_the_end_of_an_entry_are_not_doubled(finder, on_path, end):
+    sys.path.insert(0, on_path({"mod.py": "", "pkg/__init__.py": ""}) + end)
+    listed(sys.path[0])
+    for name in ("mod", "pkg"):
+        same(finder.find_spec(name), PathFinder.find_spec(name))
+
+
+def test_the_current_directory_is_the_current_one(finder, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        building.write_files(tmp_path / name, {"mod.py": ""})
+    monkeypatch.chdir(tmp_path / "one")
+    pkgutil.get_importer("").find_spec("no_such_module")  # which keeps a FileFinder for ""
+    sys.path.insert(0, "")
+    try:
+        monkeypatch.chdir(tmp_path / "two")
+        assert importlib.import_module("mod").__file__ == f"{tmp_path}/two/mod.py"
+    finally:
+        del sys.path_importer_cache[""]
+
+
+def test_suffixes_of_the_program_are_cached_as_importlib_does(finder, on_path):
+    directory = on_path({"script": "", "dotted.x.py": "", "mod.py": ""})
+    sources = (importlib.machinery.SourceFileLoader, [".x.py", ".py", ""])
+    sys.path_hooks.insert(0, importlib.machinery.FileFinder.path_hook(sources))
+    sys.path_importer_cache.pop(directory)
+    listed(directory)
+    for name in ("script", "dotted", "mod"):
+        assert fields(finder.find_spec(name), "/no/root") == fields(PathFinder.find_spec(name), "/no/root")
+
+
+def test_a_path_that_can_be_read_once_is_left_to_path_finder(finder, on_path):
+    directory = on_path({"mod.py": ""})
+    entries = iter([directory])
+    assert finder.find_spec("mod", entries) is None and list(entries) == [directory]
+    same(finder.find_spec("mod", (directory,)), PathFinder.find_spec("mod"))
+    assert finder.find_spec("mod", 5) is None  # import says what PathFinder says of it
+
+
+@pytest.mark.parametrize("name", ["_symtable", "__hello__"])
+def test_what_is_in_the_interpreter_comes_before_a_mounted_directory_on_sys_path(mount, finder, name):
+    sys.path.insert(0, mount({f"sub/{name}.py": ""}).root + "/sub")
+    assert finder.find_spec(name) is None and importlib.util.find_spec(name).origin in ("built-in", "frozen")
+
+
 def test_a_finder_between_ours_and_path_finder_is_asked_first(finder, on_path):
     on_path({"mod.py": ""})
 
