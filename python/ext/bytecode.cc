@@ -130,8 +130,8 @@ Result<Bytes> read_member(BorrowedScratch& scratch, const Archive& archive, std:
   return Bytes::borrow(target, nullptr);
 }
 
-// A file, in `scratch`; empty if it cannot be read, is large, or is none. Looked at before it is opened: a pipe's writer
-// would take us for importlib, which is to have what it writes.
+// A file, in `scratch`; empty if it cannot be read, is large, or is none. Looked at before it is opened: a pipe's
+// writer would take us for importlib, which is to have what it writes.
 std::span<const std::byte> read_file(BorrowedScratch& scratch, const char* path) {
   struct stat status;
   if (::stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > std::int64_t{kScratchMost}) return {};
@@ -203,7 +203,7 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
 PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   PyRef holder;
   const std::string source(path_view(path.get(), holder));
-  if (source.empty() || source.find('\0') != std::string::npos || !caches_beside_sources()) return {};
+  if (source.empty() || source.find('\0') != std::string::npos || !caches_beside_sources(state)) return {};
   const std::string cached = cached_path(state, source);
   BorrowedScratch scratch(state);
   struct stat status = {};

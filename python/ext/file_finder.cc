@@ -42,12 +42,15 @@ struct Listing {
 };
 
 std::optional<Listing> fresh_listing(ModuleState& state, const PyRef& finder) {
-  const PyRef path = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_path.get()));
-  const PyRef mtime = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_path_mtime.get()));
+  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(finder.get(), nullptr));
+  if (!dict) return PyErr_Clear(), std::nullopt;
+  const PyRef path = dict_item(dict.get(), state.str_path.get());
+  const PyRef mtime = dict_item(dict.get(), state.str_path_mtime.get());  // before the names, which it was set after
   Listing listing{.directory = {},
-                  .names = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_path_cache.get())),
-                  .loaders = PyRef::steal(PyObject_GetAttr(finder.get(), state.str_loaders.get()))};
-  if (!path || !mtime || !listing.names || !listing.loaders) return PyErr_Clear(), std::nullopt;
+                  .names = dict_item(dict.get(), state.str_path_cache.get()),
+                  .loaders = dict_item(dict.get(), state.str_loaders.get())};
+  if (!path || !mtime || !listing.names || !listing.loaders) return std::nullopt;
+  if (PyDict_Contains(dict.get(), state.str_find_spec.get()) != 0) return std::nullopt;  // the program's own
   if (!PyAnySet_Check(listing.names.get()) || !PyList_Check(listing.loaders.get()) || !PyFloat_Check(mtime.get()))
     return std::nullopt;
   PyRef holder;
@@ -74,11 +77,12 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
       if (listed == 0) continue;
     }
     if (!is_file(path)) continue;
-    const bool source = loader_type == state.source_file_loader_type.get() && path.ends_with(".py");
+    const bool source = loader_type == state.source_file_loader_type.get() && path.ends_with(".py") &&
+                        state.source_loader_class.unchanged();
     const PyRef origin = py_text(path);
     if (!origin) return {};
     const PyRef loader = py_call(source ? state.file_loader_type.get() : loader_type, fullname, origin.get());
-    const PyRef cached = source && caches_beside_sources() ? py_text(cached_path(state, path)) : PyRef();
+    const PyRef cached = source && caches_beside_sources(state) ? py_text(cached_path(state, path)) : PyRef();
     return loader ? make_spec(state, fullname, loader, origin, cached, package) : PyRef();
   }
   return {};
@@ -87,6 +91,8 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
 }  // namespace
 
 std::optional<PyRef> find_on_disk(ModuleState& state, PyObject* directory, PyObject* fullname, std::string_view name) {
+  if (state.verbose || !state.path_finder_class.unchanged() || !state.file_finder_class.unchanged())
+    return std::nullopt;
   PyObject* finders = PySys_GetObject("path_importer_cache");  // borrowed
   if (finders == nullptr || !PyDict_Check(finders) || !PyUnicode_Check(directory)) return std::nullopt;
   // What is kept for "" was made in what was then the current directory; and no name of a module leads elsewhere.

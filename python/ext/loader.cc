@@ -136,18 +136,31 @@ PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, s
                  [](const Place& place) { return path_stats(place); });
 }
 
+// The path of a FileLoader's source, if it is that module's, and a program has changed neither the loader nor its
+// class. Null without an exception: importlib is to go on.
+PyRef path_of_file(ModuleState& state, PyObject* loader, PyObject* fullname) {
+  if (reinterpret_cast<PyObject*>(Py_TYPE(loader)) != state.file_loader_type.get()) return {};
+  const PyRef dict = PyRef::steal(PyObject_GenericGetDict(loader, nullptr));
+  if (!dict || PyDict_GET_SIZE(dict.get()) != 2) return PyErr_Clear(), PyRef();  // methods of its own, perhaps
+  const PyRef name = dict_item(dict.get(), state.str_name.get());
+  if (!name || !PyUnicode_Check(name.get()) || !PyUnicode_Check(fullname)) return {};
+  if (PyUnicode_Compare(name.get(), fullname) != 0 || !state.source_loader_class.unchanged()) return {};
+  return dict_item(dict.get(), state.str_path.get());
+}
+
 // get_code(fullname) of FileLoader: cached bytecode that is plainly valid; all else is importlib's.
 PyObject* get_file_code(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
                         PyObject* keywords) {
   PyObject* fullname = only_argument("fullname", args, count, keywords);
   if (fullname == nullptr) return nullptr;
   ModuleState& state = type_state(type);
-  const PyRef path = PyRef::steal(PyObject_GetAttr(self, state.str_path.get()));
+  const PyRef path = path_of_file(state, self, fullname);
   PyRef code = path ? load_cached_file(state, path) : PyRef();
   if (state.import_depth.load() == 0) free_scratch(state);
   if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OSError)) PyErr_Clear();  // an audit hook's; importlib goes on
   if (code || PyErr_Occurred()) return code.release();
-  return py_call(state.file_get_code.get(), self, fullname).release();
+  const PyRef get_code = PyRef::steal(PyObject_GetAttr(state.source_file_loader_type.get(), state.str_get_code.get()));
+  return get_code ? py_call(get_code.get(), self, fullname).release() : nullptr;
 }
 
 constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
@@ -231,10 +244,9 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     if (!kind.type || PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(kind.type.get())) < 0) return false;
   }
   PyObject* source_loader = state.source_file_loader_type.get();
-  state.file_get_code = PyRef::steal(PyObject_GetAttrString(source_loader, "get_code"));
   state.file_get_data = PyRef::steal(PyObject_GetAttrString(source_loader, "get_data"));
   state.source_path_stats = PyRef::steal(PyObject_GetAttrString(source_loader, "path_stats"));
-  return state.file_get_code && state.file_get_data && state.source_path_stats;
+  return state.file_get_data && state.source_path_stats;
 }
 
 }  // namespace intact

@@ -22,6 +22,18 @@ PyRef attribute(const char* module, const char* name) {
   return PyRef::steal(imported ? PyObject_GetAttrString(imported.get(), name) : nullptr);
 }
 
+// What of importlib is only used while it is importlib's own.
+bool know_importlib(ModuleState& state) {
+  const PyRef module = PyRef::steal(PyImport_ImportModule("_frozen_importlib_external"));
+  if (!module) return false;
+  state.importlib_globals = PyRef::borrow(PyModule_GetDict(module.get()));
+  if (!is_importlibs(state.cache_from_source.get())) state.cache_from_source.reset();
+  return state.path_finder_class.keep(state.path_finder, {"find_spec", "_get_spec", "_path_importer_cache"}) &&
+         state.file_finder_class.keep(state.file_finder_type, {"find_spec", "_get_spec"}) &&
+         state.source_loader_class.keep(state.source_file_loader_type,
+                                        {"get_code", "get_data", "get_filename", "path_stats"});
+}
+
 bool borrow_importlib(ModuleState& state) {
   struct {
     PyRef& slot;
@@ -35,6 +47,7 @@ bool borrow_importlib(ModuleState& state) {
       {state.path_finder, "_frozen_importlib_external", "PathFinder"},
       {state.file_finder_type, "_frozen_importlib_external", "FileFinder"},
       {state.source_file_loader_type, "_frozen_importlib_external", "SourceFileLoader"},
+      {state.cache_from_source, "_frozen_importlib_external", "cache_from_source"},
       {state.create_dynamic, "_imp", "create_dynamic"},
       {state.fix_co_filename, "_imp", "_fix_co_filename"},
       {state.source_hash, "_imp", "source_hash"},
@@ -58,7 +71,7 @@ bool borrow_importlib(ModuleState& state) {
   state.path_finder_find_spec = PyRef::steal(PyObject_GetAttrString(state.path_finder.get(), "find_spec"));
   state.builtin_module_names = PyRef::steal(PyFrozenSet_New(state.builtin_module_names.get()));
   state.imp = PyRef::steal(PyImport_ImportModule("_imp"));
-  return state.path_finder_find_spec && state.builtin_module_names && state.imp;
+  return state.path_finder_find_spec && state.builtin_module_names && state.imp && know_importlib(state);
 }
 
 bool intern_names(ModuleState& state) {
@@ -78,6 +91,10 @@ bool intern_names(ModuleState& state) {
       {state.str_path_cache, "_path_cache"},
       {state.str_path_mtime, "_path_mtime"},
       {state.str_loaders, "_loaders"},
+      {state.str_find_spec, "find_spec"},
+      {state.str_get_code, "get_code"},
+      {state.str_cache_from_source, "cache_from_source"},
+      {state.str_cache_tag, "cache_tag"},
   };
   for (const auto& item : wanted) {
     item.slot = PyRef::steal(PyUnicode_InternFromString(item.text));
@@ -98,12 +115,16 @@ bool learn_rules(ModuleState& state) {
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list.get()); ++i) {
     state.rules.extension_suffixes.emplace_back(utf8_view(PyList_GET_ITEM(list.get(), i)));
   }
-  const PyRef implementation = attribute("sys", "implementation");
-  const PyRef tag = PyRef::steal(implementation ? PyObject_GetAttrString(implementation.get(), "cache_tag") : nullptr);
+  state.implementation = attribute("sys", "implementation");
+  if (!state.implementation) return false;
+  state.cache_tag = PyRef::steal(PyObject_GetAttr(state.implementation.get(), state.str_cache_tag.get()));
+  const PyRef& tag = state.cache_tag;
   const PyRef flags = attribute("sys", "flags");
   const PyRef optimize = PyRef::steal(flags ? PyObject_GetAttrString(flags.get(), "optimize") : nullptr);
-  if (!tag || !optimize) return false;
+  const PyRef verbose = PyRef::steal(flags ? PyObject_GetAttrString(flags.get(), "verbose") : nullptr);
+  if (!tag || !optimize || !verbose) return false;
   const long level = PyLong_AsLong(optimize.get());
+  state.verbose = PyLong_AsLong(verbose.get()) != 0;
   state.cache_suffix = '.';
   state.cache_suffix += PyUnicode_Check(tag.get()) ? utf8_view(tag.get()) : "none";
   if (level > 0) state.cache_suffix += ".opt-" + std::to_string(level);

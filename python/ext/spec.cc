@@ -25,9 +25,14 @@ PyRef namespace_spec(ModuleState& state, PyObject* name, const Found& found) {
 
 }  // namespace
 
-bool caches_beside_sources() {
+bool caches_beside_sources(ModuleState& state) {
   PyObject* prefix = PySys_GetObject("pycache_prefix");  // borrowed
-  return prefix == nullptr || prefix == Py_None;
+  if ((prefix != nullptr && prefix != Py_None) || !PyUnicode_Check(state.cache_tag.get())) return false;
+  // Type checkers put a function of their own there while they load what they have instrumented.
+  const PyRef function = dict_item(state.importlib_globals.get(), state.str_cache_from_source.get());
+  const PyRef tag = PyRef::steal(PyObject_GetAttr(state.implementation.get(), state.str_cache_tag.get()));
+  if (PyErr_Occurred()) return PyErr_Clear(), false;
+  return function && function.get() == state.cache_from_source.get() && tag.get() == state.cache_tag.get();
 }
 
 PyRef make_spec(ModuleState& state, PyObject* name, const PyRef& loader, const PyRef& origin, const PyRef& cached,
@@ -51,7 +56,7 @@ PyRef make_spec(ModuleState& state, PyObject* name, Found found) {
   if (!loader) return {};
   PyRef cached, directory;
   if (module.kind == ModuleKind::kBytecode) cached = origin;
-  if (module.kind == ModuleKind::kSource && caches_beside_sources()) {
+  if (module.kind == ModuleKind::kSource && caches_beside_sources(state)) {
     cached = py_text(found.mount->root() + "/" + cached_path(state, found.node().path));
     if (!cached) return {};
   }

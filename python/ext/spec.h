@@ -12,8 +12,9 @@ namespace intact {
 PyRef make_spec(ModuleState& state, PyObject* name, const PyRef& loader, const PyRef& origin, const PyRef& cached,
                 const PyRef& directory);
 
-// Where sources' bytecode is kept: beside them, unless sys.pycache_prefix says otherwise.
-bool caches_beside_sources();
+// Whether sources' bytecode is kept where cached_path says: unless sys.pycache_prefix, sys.implementation.cache_tag or
+// a cache_from_source of the program's say otherwise.
+bool caches_beside_sources(ModuleState& state);
 
 // A spec equal to the one FileFinder makes for the same tree, field by field, but for the loader. Null with an
 // exception set on failure.

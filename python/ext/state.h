@@ -15,6 +15,7 @@
 #include "core/base/scratch.h"
 #include "core/tree/index.h"
 #include "python/ext/graveyard.h"
+#include "python/ext/importlib_class.h"
 #include "python/ext/pyref.h"
 
 namespace intact {
@@ -26,15 +27,17 @@ struct ModuleState {
   // our exceptions
   PyRef error, archive_error, member_error, image_error, tag_error;
   // importlib's: functions and types that we call as it would
-  PyRef module_spec_type, call_with_frames_removed, file_get_code, file_get_data, source_path_stats;
+  PyRef module_spec_type, call_with_frames_removed, file_get_data, source_path_stats;
   PyRef built_in_importer, frozen_importer, path_finder, path_finder_find_spec;
   PyRef file_finder_type, source_file_loader_type;
+  ImportlibClass path_finder_class, file_finder_class, source_loader_class;
+  PyRef importlib_globals, cache_from_source, implementation, cache_tag;  // as they were; see caches_beside_sources
   PyRef imp, create_dynamic, fix_co_filename, source_hash, is_frozen, builtin_module_names;
   PyRef builtin_exec, builtin_compile, stdlib_module_names, get_dlopen_flags, gc_get_threshold, gc_set_threshold;
   PyRef gc_get_count, gc_get_freeze_count, gc_freeze, gc_unfreeze;
   // attribute names
   PyRef str_found, str_name, str_path, str_cached, str_set_fileattr, str_locations, str_dict, str_exec, str_check_pycs;
-  PyRef str_path_cache, str_path_mtime, str_loaders;
+  PyRef str_path_cache, str_path_mtime, str_loaders, str_find_spec, str_get_code, str_cache_from_source, str_cache_tag;
   PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()
 
   PyRef watched;  // dict from a module's name to who is asked for its spec instead of us, see Finder
@@ -49,6 +52,7 @@ struct ModuleState {
   std::mutex scratch_mutex;
   Scratch scratch;  // guarded by scratch_mutex
   bool trace = false;
+  bool verbose = false;  // importlib says on stderr what it does (python -v)
 };
 
 ModuleState& module_state(PyObject* module);

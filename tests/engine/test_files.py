@@ -335,6 +335,105 @@ def test_an_edited_source_is_compiled_again(finder, on_path):
     assert importlib.reload(sys.modules["mod"]).which == "source"
 
 
+def test_another_modules_code_is_not_given(finder, on_path):
+    on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    loader = finder.find_spec("mod").loader
+    assert loader.get_code("mod") == loader.get_code(None) == loader.get_code(fullname="mod")
+    with pytest.raises(ImportError, match="loader for mod cannot handle other"):
+        loader.get_code("other")
+
+
+# ---- what programs change
+
+
+PATCH = """
+import importlib._bootstrap_external as importlib, {MARKER}
+def patch(owner, name, kind=lambda function: function):
+    original = getattr(owner, name)
+    if isinstance(owner, type): original = getattr(original, "__func__", original)
+    def patched(*arguments, **more):
+        called.append(name)
+        return original(*arguments, **more)
+    setattr(owner, name, kind(patched))
+called = []
+finder = sys.path_importer_cache[sys.path[0]]
+""".replace("{MARKER}", MARKER[:-3])
+
+
+@pytest.mark.parametrize(
+    "patched",
+    [
+        *(f"importlib.PathFinder, {name!r}, classmethod" for name in ("find_spec", "_get_spec", "_path_importer_cache")),
+        *(f"importlib.FileFinder, {name!r}" for name in ("find_spec", "_get_spec")),
+        "finder, 'find_spec'",
+        *(f"importlib.SourceFileLoader, {name!r}" for name in ("get_code", "get_data", "path_stats", "get_filename")),
+        "importlib.SourceLoader, 'get_code'",
+        "importlib.FileLoader, 'get_data'",
+        "importlib, 'cache_from_source'",
+    ],
+)
+@pytest.mark.parametrize("when", ["before intact", "after intact"])
+def test_what_a_program_replaces_of_importlib_is_called(tmp_path, patched, when):
+    """As import hooks, profilers and tests of programs do it."""
+    tree = {"mod.py": SOURCE, cached("mod.py"): PYC}
+    patch = f"{PATCH}patch({patched})\n"
+    use = "del called[:]\nimport mod; print(sorted(set(called)), mod.which, mod.__cached__)"
+    if when == "before intact":
+        files = building.write_files(tmp_path / "files", {**tree, MARKER: ""})
+        archive = building.write_zip(tmp_path / "mounted.zip", {"mounted.py": ""})
+        first = f"import sys; sys.path.insert(0, {files!r}); import {MARKER[:-3]}\n{patch}"
+        mount = f"import intact; intact.mount({archive!r})\n"
+        ours, control = (building.python("-c", first + text + use) for text in (mount, "pass\n"))
+    else:
+        ours, control = programs(tmp_path, tree, patch + use)
+    assert control.stdout.startswith("['") and (ours.stdout, ours.stderr) == (control.stdout, control.stderr)
+
+
+def test_what_a_program_has_put_back_is_spared_again(finder, on_path, monkeypatch):
+    on_path({"mod.py": ""})
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.machinery.FileFinder, "find_spec", lambda *arguments: None)
+        assert finder.find_spec("mod") is None
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.machinery.SourceFileLoader, "get_data", lambda *arguments: b"")
+        assert type(finder.find_spec("mod").loader) is importlib.machinery.SourceFileLoader
+    same(finder.find_spec("mod"), PathFinder.find_spec("mod"))
+
+
+@pytest.mark.parametrize("how", ["class", "attribute", "derived"])
+def test_a_loader_that_a_program_changes_reads_as_it_is_told(finder, on_path, how):
+    on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    loader = finder.find_spec("mod").loader
+
+    def get_data(path):
+        if path.endswith(".pyc"):
+            raise OSError
+        return b"which = 'mine'"
+
+    methods = {"get_data": lambda self, path: get_data(path)}
+    if how == "class":
+        loader.__class__ = type("Loader", (importlib.machinery.SourceFileLoader,), methods)
+    elif how == "attribute":
+        loader.get_data = get_data
+    else:
+        loader = type("Loader", (type(loader),), methods)("mod", loader.path)
+    assert "mine" in loader.get_code("mod").co_consts
+
+
+@pytest.mark.parametrize("tag", [None, "other"])
+def test_the_cache_tag_is_obeyed(finder, on_path, monkeypatch, tag):
+    on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    monkeypatch.setattr(sys.implementation, "cache_tag", tag)
+    same(finder.find_spec("mod"), PathFinder.find_spec("mod"))
+    assert importlib.import_module("mod").which == "source"
+
+
+def test_verbose_imports_say_what_they_read(tmp_path):
+    ours, control = programs(tmp_path, {"mod.py": SOURCE, cached("mod.py"): PYC}, "import mod", flags=["-v"])
+    said, expected = ([line for line in done.stderr.splitlines() if "mod." in line] for done in (ours, control))
+    assert "matches" in expected[0] and [line for line in said if f"{tmp_path}/files/" in line] == expected
+
+
 def test_pycache_prefix_is_obeyed(finder, on_path, monkeypatch, tmp_path):
     directory = on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "prefix"))
