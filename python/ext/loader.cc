@@ -163,6 +163,17 @@ PyObject* get_file_code(PyObject* self, PyTypeObject* type, PyObject* const* arg
   return get_code ? py_call(get_code.get(), self, fullname).release() : nullptr;
 }
 
+// FileLoader is equal to the SourceFileLoader in whose place it is, as importlib has two of those equal.
+PyObject* compare_files(PyObject* self, PyObject* other, int operation) {
+  const ModuleState& state = object_state(Py_TYPE(self));
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(other));
+  const bool alike = type == state.file_loader_type.get() || type == state.source_file_loader_type.get();
+  if (!alike || (operation != Py_EQ && operation != Py_NE)) Py_RETURN_NOTIMPLEMENTED;
+  const PyRef ours = PyRef::steal(PyObject_GetAttr(self, state.str_dict.get()));
+  const PyRef theirs = PyRef::steal(ours ? PyObject_GetAttr(other, state.str_dict.get()) : nullptr);
+  return theirs ? PyObject_RichCompare(ours.get(), theirs.get(), operation) : nullptr;
+}
+
 constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
 #define INTACT_GET_DATA                                                                            \
   {                                                                                                \
@@ -195,8 +206,12 @@ PyMethodDef kFileMethods[] = {{"get_code", as_function(get_file_code), kFlags,
 #undef INTACT_CODE_METHODS
 #undef INTACT_GET_DATA
 
-PyRef make_type(PyObject* module, const char* name, PyMethodDef* methods, const char* doc, PyObject* base) {
-  PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_doc, const_cast<char*>(doc)}, {0, nullptr}};
+PyRef make_type(PyObject* module, const char* name, PyMethodDef* methods, const char* doc, richcmpfunc compare,
+                PyObject* base) {
+  PyType_Slot slots[] = {{Py_tp_methods, methods},
+                         {Py_tp_doc, const_cast<char*>(doc)},
+                         {compare ? Py_tp_richcompare : 0, reinterpret_cast<void*>(compare)},
+                         {0, nullptr}};
   PyType_Spec spec = {name, 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
   return PyRef::steal(PyType_FromModuleAndSpec(module, &spec, base));
 }
@@ -227,6 +242,7 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     const char* base;
     PyMethodDef* methods;
     const char* doc;
+    richcmpfunc compare = nullptr;  // null: the base's
   } const kinds[] = {
       {state.source_loader_type, "intact._engine.SourceLoader", "SourceFileLoader", kSourceMethods,
        "Loads source, or its bytecode, from an archive."},
@@ -235,18 +251,21 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
       {state.extension_loader_type, "intact._engine.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
        "Loads an extension module from an archive."},
       {state.file_loader_type, "intact._engine.FileLoader", "SourceFileLoader", kFileMethods,
-       "SourceFileLoader, but faster where the bytecode on disk is valid."},
+       "SourceFileLoader, but faster where the bytecode on disk is valid.", compare_files},
   };
   for (const auto& kind : kinds) {
     const PyRef base = PyRef::steal(PyObject_GetAttrString(importlib.get(), kind.base));
     if (!base) return false;
-    kind.type = make_type(module, kind.name, kind.methods, kind.doc, base.get());
+    kind.type = make_type(module, kind.name, kind.methods, kind.doc, kind.compare, base.get());
     if (!kind.type || PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(kind.type.get())) < 0) return false;
   }
   PyObject* source_loader = state.source_file_loader_type.get();
   state.file_get_data = PyRef::steal(PyObject_GetAttrString(source_loader, "get_data"));
   state.source_path_stats = PyRef::steal(PyObject_GetAttrString(source_loader, "path_stats"));
-  return state.file_get_data && state.source_path_stats;
+  // An equality of its own would leave the type without a hash.
+  const PyRef hash = PyRef::steal(PyObject_GetAttrString(source_loader, "__hash__"));
+  return state.file_get_data && state.source_path_stats && hash &&
+         PyObject_SetAttrString(state.file_loader_type.get(), "__hash__", hash.get()) == 0;
 }
 
 }  // namespace intact

@@ -138,6 +138,14 @@ def test_an_import_goes_this_way(finder, on_path):
     assert importlib.reload(module).number == 1
 
 
+def test_specs_and_loaders_are_equal_to_those_of_path_finder(finder, on_path):
+    on_path({"mod.py": "", "other.py": ""})
+    ours, theirs = finder.find_spec("mod"), PathFinder.find_spec("mod")
+    assert ours == theirs and theirs == ours and hash(ours.loader) == hash(theirs.loader)
+    assert ours == finder.find_spec("mod") and ours.loader != PathFinder.find_spec("other").loader
+    assert ours.loader != building.file_finder("/nowhere") and not ours.loader == None  # noqa: E711
+
+
 def test_a_directory_that_changed_is_left_to_path_finder_until_it_has_read_it(finder, on_path):
     directory = on_path({})
     assert finder.find_spec("late") is None and PathFinder.find_spec("late") is None
