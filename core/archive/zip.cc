@@ -29,8 +29,8 @@ namespace {
 
 using namespace zip;
 
-constexpr std::size_t kPiece = std::size_t{256} << 10;  // check() reads a stored member in pieces of this
-constexpr std::uint64_t kMostExtra = 1024;              // bytes of local extra field that a guess may cover
+constexpr std::size_t kPiece = std::size_t{64} << 10;  // check() reads a stored member in pieces of this
+constexpr std::uint64_t kMostExtra = 1024;             // bytes of local extra field that a guess may cover
 
 std::string hex(std::uint32_t number) {
   char text[16];
