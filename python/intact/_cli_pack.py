@@ -216,11 +216,11 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
-_OF_THE_TARGET = ("--for", "--output", "-o")
+_OF_THE_TARGET = ("--for", "--output", "-o", "--platform", "--engine")
 
 
 def _command(arguments: list[str]) -> str:
-    """What packs the same for another Python, whose version takes the place of the first "%s", and the app's name of the second.
+    """What packs the same where it is run, for a Python whose version takes the place of the first "%s", and the app's name of the second.
 
     It says nothing of where it was packed and by whom: the bytes of an app depend on neither, and whoever has the app may read it.
     """

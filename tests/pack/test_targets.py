@@ -1,10 +1,12 @@
 """One app for several interpreters: what they have alike is there once, and each sees its own of the rest."""
 
 import _imp
+import os
 import subprocess
 import sys
 import zipfile
 
+import intact
 import pytest
 from intact import _engine
 from intact._pack import app, bytecode
@@ -78,3 +80,90 @@ def test_info_counts_what_is_another_targets(packed):
     shown = making.intact("info", target).stdout
     assert f"for CPython {HERE}" in shown and "for CPython 3.99" in shown
     assert "for other targets" in shown and "CPython 3.99 (cpython-399" in shown
+
+
+# ---- another machine; that such an app runs there is tests/cross's
+
+MACHINE = os.uname().machine
+ELSEWHERE, NUMBER = ("x86_64", 62) if MACHINE == "aarch64" else ("aarch64", 183)
+TAG = HERE.replace(".", "")
+
+
+def engine_wheel(directory, files, machine=ELSEWHERE):
+    """A wheel of intact that is for `machine`, by its name."""
+    return making.wheel(
+        directory, "intact", files, version=intact.__version__, tag=f"cp{TAG}-cp{TAG}-linux_{machine}", purelib=False
+    )
+
+
+def engine_member(machine=ELSEWHERE, tag=TAG):
+    return f"intact/_engine.cpython-{tag}-{machine}-linux-gnu.so"
+
+
+def elf(number, rest=b""):
+    """The head of a shared object, as far as the packer reads it."""
+    return b"\x7fELF\x02\x01".ljust(18, b"\0") + number.to_bytes(2, "little") + rest
+
+
+def pack_for(directory, platform, *arguments):
+    app = directory / "app.pyz"
+    program = making.wheel(directory, "prog", {"prog.py": "def main(): print('here')\n"})
+    options = ["-o", app, "--for", HERE, "--platform", platform, "--entry", "prog:main", *arguments]
+    return app, making.intact("pack", *options, program)
+
+
+def test_an_app_for_another_machine_says_so_here_and_names_what_packs_it_for_this_one(tmp_path):
+    wheel = engine_wheel(tmp_path, {engine_member(): elf(NUMBER)})
+    app, done = pack_for(tmp_path, f"manylinux_2_28_{ELSEWHERE}", "--engine", wheel)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([PYTHON, "-I", "-S", app], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert f"is for CPython {HERE} (cpython-{TAG}-{ELSEWHERE}-linux-gnu), and this is cpython" in done.stderr
+    told = (
+        f"pack it for this one with: intact pack --for {HERE} -o {app} --entry prog:main ./prog-1.0-py3-none-any.whl\n"
+    )
+    assert done.stderr.endswith(told)
+
+
+def test_bytecode_for_another_machine_is_this_interpreters(tmp_path):
+    wheel = engine_wheel(tmp_path, {engine_member(): elf(NUMBER)})
+    app, _ = pack_for(tmp_path, f"linux_{ELSEWHERE}", "--engine", wheel)
+    with zipfile.ZipFile(app) as outer, outer.open("intact-payload.zip") as file, zipfile.ZipFile(file) as payload:
+        assert f"__pycache__/prog.{sys.implementation.cache_tag}.pyc" in payload.namelist()
+
+
+def test_an_engine_that_needs_a_newer_glibc_than_the_platform_has_is_told(tmp_path):
+    wheel = engine_wheel(tmp_path, {engine_member(): elf(NUMBER, b"\0GLIBC_2.17\0GLIBC_2.35\0")})
+    _, done = pack_for(tmp_path, f"manylinux_2_28_{ELSEWHERE}", "--engine", wheel)
+    assert done.returncode == 0
+    assert f"its engine needs glibc 2.35, and manylinux_2_28_{ELSEWHERE} says 2.28" in done.stderr
+    for platform in f"manylinux_2_35_{ELSEWHERE}", f"linux_{ELSEWHERE}":
+        _, done = pack_for(tmp_path, platform, "--engine", wheel)
+        assert done.returncode == 0 and "glibc" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "it has no intact/_engine.cpython-"),
+        ({"intact/_engine.so": elf(NUMBER)}, "it has no intact/_engine.cpython-"),
+        ({engine_member(tag="399"): elf(NUMBER)}, "it has no intact/_engine.cpython-"),
+        ({engine_member(MACHINE): elf(62)}, "it has no intact/_engine.cpython-"),
+        ({engine_member(): elf(62 + 183 - NUMBER)}, f"is no shared object for {ELSEWHERE}"),
+        ({engine_member(): b""}, f"is no shared object for {ELSEWHERE}"),
+    ],
+    ids=["none", "no suffix", "another Python's", "another machine's", "another machine's, renamed", "empty"],
+)
+def test_a_wheel_without_the_engine_that_its_name_promises_is_refused_in_one_line(files, reason, tmp_path):
+    app, done = pack_for(tmp_path, f"linux_{ELSEWHERE}", "--engine", engine_wheel(tmp_path, files))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and reason in done.stderr, done.stderr
+    assert not app.exists()
+
+
+def test_where_no_wheel_with_an_engine_is_for_the_target_those_that_were_given_are_named(tmp_path):
+    wheel = engine_wheel(tmp_path, {engine_member(MACHINE): elf(62)}, MACHINE)
+    _, done = pack_for(tmp_path, f"linux_{ELSEWHERE}", "--engine", wheel)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert f"{wheel.name} is not for it" in done.stderr
+    _, done = pack_for(tmp_path, f"linux_{ELSEWHERE}")
+    assert done.returncode == 1 and "name that wheel with --engine" in done.stderr

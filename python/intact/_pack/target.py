@@ -6,10 +6,12 @@ glibc, so it is taken as 2.28, the oldest that intact itself runs on.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.machinery import EXTENSION_SUFFIXES
 
 from packaging.markers import Environment, default_environment
 from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags, sys_tags
@@ -55,6 +57,23 @@ class Target:
         """As in the name of a bytecode file: "cpython-312"."""
         return "cpython-" + self.python.replace(".", "")
 
+    @property
+    def machine(self) -> str:
+        """As the kernel calls it: "aarch64"."""
+        return os.uname().machine if self.platform is None else self._glibc_and_machine()[1]
+
+    @property
+    def glibc(self) -> int | None:
+        """The oldest that the user wants it to run with, of glibc 2.N, or None where nothing was said."""
+        return None if self.platform is None or self.platform.startswith("linux_") else self._glibc_and_machine()[0]
+
+    @property
+    def suffix(self) -> str:
+        """As extension modules end that are for it alone: ".cpython-312-aarch64-linux-gnu.so"."""
+        if self.is_here:
+            return EXTENSION_SUFFIXES[0]
+        return f".{self.cache_tag}-{self.machine}-linux-gnu.so"
+
     @cached_property
     def platforms(self) -> list[str]:
         """Platform tags that fit, best first."""
@@ -85,7 +104,7 @@ class Target:
             environment["python_version"] = self.python
             environment["python_full_version"] = environment["implementation_version"] = self.python + ".0"
         if self.platform is not None:
-            environment["platform_machine"] = self._glibc_and_machine()[1]
+            environment["platform_machine"] = self.machine
             environment["platform_release"] = environment["platform_version"] = ""
         return environment
 
