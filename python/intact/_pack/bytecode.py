@@ -1,4 +1,4 @@
-"""Compiling ahead: unchecked-hash bytecode (PEP 552), which is used without a look at the source.
+"""Compiling ahead: unchecked-hash bytecode (PEP 552), which is used without a look at the source, and is the same bytes whoever compiles.
 
 As a program, for interpreters that know nothing of intact: (path, source) pairs from stdin, (path, bytecode) pairs to stdout.
 """
@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+_HEADER = 16  # bytes of a .pyc before the code
 _FEW = 50  # sources that are not worth starting processes for
 
 
@@ -41,9 +42,15 @@ def is_module(path: str) -> bool:
 
 def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """A Compiler for the interpreter at hand; processes of their own do it where that pays."""
+    yield from _compile_all(sources, _compile_settled)
+
+
+def _compile_all(
+    sources: Iterable[tuple[str, bytes]], compile_one: Callable[[tuple[str, bytes]], bytes | None]
+) -> Iterator[tuple[str, bytes]]:
     work = list(sources)
     if len(work) < _FEW:
-        results: Iterable[bytes | None] = map(_compile, work)
+        results: Iterable[bytes | None] = map(compile_one, work)
         yield from _named(work, results)
         return
     # Ctrl-C is the parent's: it leaves the block, and the children end with it.
@@ -52,21 +59,31 @@ def compile_all(sources: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, byt
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     ) as pool:
-        yield from _named(work, pool.map(_compile, work, chunksize=16))
+        yield from _named(work, pool.map(compile_one, work, chunksize=16))
 
 
 def compile_by(python: str, sources: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """The same by another interpreter, given by its path."""
     command = [python, "-I", "-S", os.path.abspath(__file__)]
     done = subprocess.run(command, input=marshal.dumps(list(sources)), stdout=subprocess.PIPE, check=True)
-    compiled: list[tuple[str, bytes]] = marshal.loads(done.stdout)
-    return compiled
+    return [(path, _settled(content)) for path, content in marshal.loads(done.stdout)]
 
 
 def _named(work: list[tuple[str, bytes]], results: Iterable[bytes | None]) -> Iterator[tuple[str, bytes]]:
     for (path, _), content in zip(work, results, strict=True):
         if content is not None:
             yield path, content
+
+
+def _compile_settled(module: tuple[str, bytes]) -> bytes | None:
+    content = _compile(module)
+    return None if content is None else _settled(content)
+
+
+def _settled(pyc: bytes) -> bytes:
+    from intact._pack.marshalled import settled  # here, for as a program this file is alone
+
+    return pyc[:_HEADER] + settled(pyc[_HEADER:])
 
 
 def _compile(module: tuple[str, bytes]) -> bytes | None:
@@ -81,4 +98,4 @@ def _compile(module: tuple[str, bytes]) -> bytes | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(marshal.dumps(list(compile_all(marshal.load(sys.stdin.buffer)))))
+    sys.stdout.buffer.write(marshal.dumps(list(_compile_all(marshal.load(sys.stdin.buffer), _compile))))
