@@ -17,6 +17,7 @@ def pytest_addoption(parser):
     group.addoption("--all-packages", action="store_true", help="check every package, not the subset of make test")
     group.addoption("--python", metavar="PATH", help="the interpreter of the package checks")
     group.addoption("--site", metavar="DIR", help="the directory that holds intact, and nothing else, for --python")
+    group.addoption("--aarch64", metavar="DIR", help="what tools/aarch64_wheel.sh made: run apps for aarch64 under qemu")
     group.addoption("--no-packages", action="store_true", help="leave the package checks out")
 
 

@@ -62,6 +62,10 @@ under_tsan() {
       "build/venv/tsan/bin/python" -m pytest tests --site=build/site/tsan
 }
 
+aarch64_app() { # apps for another machine, run under qemu
+  tools/aarch64_wheel.sh "$venv" && "$venv/bin/pytest" tests/cross --aarch64=build/aarch64-app
+}
+
 clean_clone() { # pip install . as a user does it, from what is committed and nothing else
   local clone
   clone=$(mktemp -d)
@@ -101,6 +105,11 @@ step asan-python under_asan
 step tsan cpp_tsan
 step tsan-python under_tsan
 if [ "$(uname -m)" = x86_64 ]; then step aarch64 cpp aarch64; else left_out+=("aarch64: this is not x86-64"); fi
+if [ "$(uname -m)" = x86_64 ] && [ "$tag" = cp311 ]; then
+  step aarch64-app aarch64_app
+else
+  left_out+=("aarch64-app: this is not x86-64 with Python 3.11, which is Debian's for aarch64")
+fi
 step fuzz tools/fuzz.sh
 step clean-clone clean_clone
 step demo "$venv/bin/python" demo/run.py
