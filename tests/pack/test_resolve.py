@@ -145,8 +145,9 @@ def other_platforms_only(index, tmp_path):
 
 
 def own_for_another_platform(index, tmp_path):
-    own = making.wheel(tmp_path, "own", {}, tag="cp311-cp311-win_amd64", purelib=False)
-    return [own], "own-1.0-cp311-cp311-win_amd64.whl.*(not a supported wheel|platform|does not fit)"
+    version = "cp%d%d" % sys.version_info[:2]
+    own = making.wheel(tmp_path, "own", {}, tag=f"{version}-{version}-win_amd64", purelib=False)
+    return [own], f"{os.path.basename(own)}.*(not a supported wheel|platform|does not fit)"
 
 
 def other_python(index, tmp_path):
