@@ -79,13 +79,15 @@ std::optional<Place> find_by_path(const Snapshot& tree, const SearchScope& scope
   return std::nullopt;
 }
 
-std::optional<Place> find_by_name(const Snapshot& tree, const Mount* mount, std::string_view name) {
-  std::optional<Place> found;
-  for (Place& place : tree.shared_objects(name)) {
-    if (place.mount.get() == mount) return std::move(place);
-    if (!found) found = std::move(place);
+std::optional<Place> find_by_name(const Snapshot& tree, const MountPtr& own, std::string_view name) {
+  if (own) {  // not asked of the tree: a mount that is not published has its own libraries all the same
+    for (const std::uint32_t node : own->index().shared_objects()) {
+      if (own->index().node(node).name() == name) return Place{own, node};
+    }
   }
-  return found;
+  std::vector<Place> places = tree.shared_objects(name);
+  if (places.empty()) return std::nullopt;
+  return std::move(places.front());
 }
 
 }  // namespace intact

@@ -30,7 +30,7 @@ struct SearchScope {
 // By the search paths of `scope`; a name with a '/' is a path and is only that.
 std::optional<Place> find_by_path(const Snapshot& tree, const SearchScope& scope, std::string_view name);
 
-// By bare name: in `mount` first if it is not null, then in every mount, newest first.
-std::optional<Place> find_by_name(const Snapshot& tree, const Mount* mount, std::string_view name);
+// By bare name: in `own` first if it is not null, whether the tree has it or not, then in every mount, newest first.
+std::optional<Place> find_by_name(const Snapshot& tree, const MountPtr& own, std::string_view name);
 
 }  // namespace intact

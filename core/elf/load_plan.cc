@@ -127,7 +127,7 @@ Result<void> LoadPlan::resolve(PlannedImage& image) {
       edge.planned = planned->second;
     } else {
       auto place = find_by_path(tree_, *image.scope, name);
-      if (!place && name.find('/') == std::string::npos) place = find_by_name(tree_, image.place.mount.get(), name);
+      if (!place && name.find('/') == std::string::npos) place = find_by_name(tree_, image.place.mount, name);
       if (!place) continue;
       edge.loaded = find_loaded_(*place);
       if (!edge.loaded) {

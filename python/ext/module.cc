@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/elf/elf_file.h"
 #include "core/redirect/redirect.h"
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
@@ -180,6 +181,23 @@ PyObject* watch(PyObject* module, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+// The names of the libraries that the shared object in a bytes-like object needs (DT_NEEDED).
+PyObject* needed(PyObject* module, PyObject* object) {
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(object, &buffer, PyBUF_SIMPLE) < 0) return nullptr;
+  const auto elf = parse_elf(std::as_bytes(std::span(static_cast<const char*>(buffer.buf),  //
+                                                     static_cast<std::size_t>(buffer.len))));
+  PyBuffer_Release(&buffer);
+  if (!elf) return raise(module_state(module), elf.error());
+  PyRef list = PyRef::steal(PyList_New(0));
+  if (!list) return nullptr;
+  for (const ElfNeeded& library : elf->needed) {
+    const PyRef name = py_text(library.name);
+    if (!name || PyList_Append(list.get(), name.get()) < 0) return nullptr;
+  }
+  return list.release();
+}
+
 // The bytes of the file at an absolute path; None if there is none below that root, and NotImplemented elsewhere.
 PyObject* contents(PyObject* module, PyObject* path) {
   PyRef holder;
@@ -253,6 +271,7 @@ PyMethodDef kFunctions[] = {
      "loaded."},
     {"_set_files", set_files, METH_O, nullptr},
     {"_contents", contents, METH_O, nullptr},
+    {"_needed", needed, METH_O, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
     {"_watch", watch, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},

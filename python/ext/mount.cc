@@ -188,6 +188,36 @@ PyObject* mount_read(PyObject* self, PyObject* argument) {
   return PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size()));
 }
 
+// (directory, size, mtime, mode) of a member path, None if there is none. What no member names has zeros.
+PyObject* mount_stat(PyObject* self, PyObject* argument) {
+  const MountPtr mount = opened(self);
+  if (!mount) return nullptr;
+  if (!PyUnicode_Check(argument)) return PyErr_SetString(PyExc_TypeError, "a member's path is a str"), nullptr;
+  const std::string_view path = utf8_view(argument);
+  if (path.data() == nullptr) return nullptr;
+  const auto number = mount->index().find(path);
+  if (!number) Py_RETURN_NONE;
+  const std::uint32_t index = mount->index().node(*number).member;
+  const Member member = index == kNone ? Member{} : mount->archive().member(index);
+  const long long mtime = index == kNone ? 0 : mount->archive().mtime(index);
+  return Py_BuildValue("(OKLI)", mount->index().is_directory(*number) ? Py_True : Py_False, member.size, mtime,
+                       member.mode);
+}
+
+// Loads the shared object at a member path, as dlopen with `mode` would, and gives the path under which the C library
+// has it from then on. The mount need not be visible.
+PyObject* mount_load(PyObject* self, PyObject* args) {
+  PyObject* argument = nullptr;
+  int mode = 0;
+  if (!PyArg_ParseTuple(args, "Oi:_load", &argument, &mode)) return nullptr;
+  const MountPtr mount = opened(self);
+  const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
+  if (node == kNone) return nullptr;
+  if (const auto image = engine().images.load({mount, node}, mode); !image)
+    return raise(object_state(Py_TYPE(self)), image.error());
+  return py_text(mount->path_of(node)).release();
+}
+
 PyObject* mount_check(PyObject* self, PyObject* argument) {
   const MountPtr mount = opened(self);
   const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
@@ -321,7 +351,9 @@ PyMethodDef kMethods[] = {
     {"_check", mount_check, METH_O, nullptr},
     {"_duplicate", mount_duplicate, METH_O, nullptr},
     {"_list", mount_list, METH_O, nullptr},
+    {"_load", mount_load, METH_VARARGS, nullptr},
     {"_members", mount_members, METH_NOARGS, nullptr},
+    {"_stat", mount_stat, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef kProperties[] = {
