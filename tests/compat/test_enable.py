@@ -19,6 +19,8 @@ def output_of(program):
         ("memory_importer", "from memory_importer import physfs as m", "physfs"),
         ("memory_importer", "import memory_importer.physfs; m = memory_importer.physfs", "physfs"),
         ("physfs", "import physfs as m", "physfs"),
+        ("zipextimporter", "import zipextimporter as m", "zipextimporter"),
+        ("zipextimporter", "import _memimporter as m", "zipextimporter"),
     ],
 )
 def test_the_name_gives_ours(name, statement, ours):
@@ -41,7 +43,9 @@ def test_it_takes_the_place_of_what_is_imported_already():
 def test_other_names_are_refused():
     import intact.compat
 
-    with pytest.raises(ValueError, match="no replacement for 'numpy'; there are memory_importer, physfs"):
+    with pytest.raises(
+        ValueError, match="no replacement for 'numpy'; there are memory_importer, physfs, zipextimporter"
+    ):
         intact.compat.enable("numpy")
 
 

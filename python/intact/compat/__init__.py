@@ -22,13 +22,14 @@ __all__ = ["enable"]
 _LAYERS = {
     "memory_importer": {"memory_importer": "memory_importer", "memory_importer.physfs": "physfs"},
     "physfs": {"physfs": "physfs"},
+    "zipextimporter": {"zipextimporter": "zipextimporter", "_memimporter": "zipextimporter"},
 }
 
 
 def enable(name: str) -> ModuleType:
     """Have ``import NAME`` give ours from now on, in this interpreter, and return it.
 
-    `name` is "memory_importer" (with ``memory_importer.physfs``) or "physfs".
+    `name` is "memory_importer" (with ``memory_importer.physfs``), "physfs" or "zipextimporter" (with ``_memimporter``).
     Takes the place of an installed package of that name, also of one that is imported already; whoever holds objects of
     that one keeps them. Raises ValueError for other names.
     """
