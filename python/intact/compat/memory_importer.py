@@ -69,9 +69,12 @@ class PhysfsImporter:
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code; nothing for a namespace package."""
         path = _origin(module).replace(_SCHEME, "")
-        if physfs.stat(path).filetype == physfs.PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY:
+        try:
+            data = physfs.cat(path)
+        except physfs.PhysfsRuntimeError:
+            if physfs.stat(path).filetype != physfs.PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY:
+                raise
             return
-        data = physfs.cat(path)
         if path.endswith(".pyc"):
             code = marshal.loads(memoryview(data)[16:])
         else:
