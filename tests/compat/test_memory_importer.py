@@ -12,10 +12,9 @@ import subprocess
 import sys
 
 import pytest
-from packing import packed
-
 from intact.compat import memory_importer, physfs
 from intact.compat.memory_importer import PhysfsImporter
+from packing import packed
 
 # The shape of the archive that its tests import from.
 TREE = {

@@ -12,12 +12,11 @@ import sysconfig
 import zipimport
 from pathlib import Path
 
-import pytest
-from packing import packed
-
 import intact
+import pytest
 from intact.compat import zipextimporter
 from intact.compat.zipextimporter import ZipExtensionImporter, get_verbose_flag, import_module, install
+from packing import packed
 
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 # A module with a number of its own, which with LIBRARY it asks of a library.
@@ -49,6 +48,11 @@ PyMODINIT_FUNC INIT(void) { return PyModuleDef_Init(&def); }
 """
 
 
+def gcc(*arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer's
+    subprocess.run(["gcc", "-shared", "-fPIC", *arguments], check=True, env=environment)
+
+
 @pytest.fixture(scope="session")
 def build(tmp_path_factory):
     """Compiles a shared object and gives its bytes."""
@@ -60,13 +64,13 @@ def build(tmp_path_factory):
         source = directory / f"{name}.c"
         source.write_text(SOURCE)
         defines = [f'-DNAME="{name}"', f"-DINIT=PyInit_{name}", f"-I{include}"]
-        subprocess.run(["gcc", "-shared", "-fPIC", *defines, source, "-o", target, *options], check=True)
+        gcc(*defines, source, "-o", target, *options)
         return target.read_bytes()
 
     def library(file, answer, *options):
         source = directory / f"{file}.c"
         source.write_text(f"int answer(void) {{ return {answer}; }}\n")
-        subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", directory / file, *options], check=True)
+        gcc(source, "-o", directory / file, *options)
         return (directory / file).read_bytes()
 
     extension.library, extension.directory = library, directory

@@ -52,6 +52,13 @@ def test_mounting_an_app_gives_its_payload(app):
     assert done.stdout == "app hello you True\n", done.stderr
 
 
+def test_compat_is_in_every_app(app):
+    code = "import sys; before = 'intact.compat' in sys.modules; import intact.compat; intact.compat.enable('physfs'); "
+    code += "import physfs; print(before, physfs.__file__)"
+    done = run(app, "-c", code, env={**os.environ, "INTACT_INTERPRETER": "1"})
+    assert done.stdout == f"False {app}/intact/compat/physfs.py\n", done.stderr
+
+
 def test_zip_tools_list_and_extract_it(app, tmp_path):
     with zipfile.ZipFile(app) as outer:
         assert outer.testzip() is None

@@ -323,10 +323,13 @@ class _Payload:
 
 
 def _facade() -> Iterator[tuple[str, bytes]]:
-    """The modules of intact that an app carries: what lies at the top of the package, without its program."""
-    for file in sorted(resources.files("intact").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".py") and file.name != "_boot.py":
-            yield f"intact/{file.name}", file.read_bytes()
+    """The modules of intact that an app carries: what lies at the top of the package, without its program, and compat."""
+    package = resources.files("intact")
+    files = {file.name: file for file in package.iterdir() if file.name != "_boot.py"}
+    files |= {f"compat/{file.name}": file for file in (package / "compat").iterdir()}
+    for name in sorted(files):
+        if name.endswith(".py"):
+            yield f"intact/{name}", files[name].read_bytes()
 
 
 def _sha256(path: str) -> str:
