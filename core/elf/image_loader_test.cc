@@ -282,6 +282,23 @@ TEST(Images, WhatNoPathFindsIsFoundByItsNameInAnyMount) {
   });
 }
 
+TEST(Images, AMountThatIsNotPublishedHasItsOwnLibraries) {
+  isolated([] {
+    LoaderFixture fixture;
+    fixture.mount(ObjectArchive(Packing::kDeflated).add("x/order_d.so", test_object("pkg/order_d.so")).build(),
+                  "/libs.whl");
+    const MountPtr hidden = fixture.mount(ObjectArchive(Packing::kDeflated)
+                                              .add("y/by_bare_name.so", test_object("pkg/by_bare_name.so"))
+                                              .add("z/order_d.so", test_object("pkg/order_d.so"))
+                                              .build(),
+                                          "/hidden.zip");
+    ASSERT_TRUE(fixture.tree.unmount(*hidden));
+    const auto handle = fixture.loader.load({hidden, *hidden->index().find("y/by_bare_name.so")}, RTLD_NOW);
+    ASSERT_TRUE(handle) << handle.error().message();
+    EXPECT_EQ(environment("INTACT_DLADDR_order_d"), "/hidden.zip/z/order_d.so");
+  });
+}
+
 TEST(Images, ALibraryThatTheProcessHasIsNotLoadedAgain) {
   isolated([] {
     ASSERT_NE(dlopen(ELF_TESTDATA "/pkg/order_d.so", RTLD_NOW), nullptr) << dlerror();
