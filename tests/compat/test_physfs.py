@@ -469,6 +469,28 @@ def test_reading_from_several_threads(ours):
     assert len(seen) == 800 and all(seen)
 
 
+def test_mounting_from_several_threads(ours):
+    def run(number):
+        for i in range(50):
+            ours.mount_memory(UPPER, f"{number}-{i}.zip", f"/{number}/{i}")
+            ours.ls("/")
+            if i % 2:
+                ours.unmount(f"{number}-{i}.zip")
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(ours.ls(str(number))) for number in range(4)] == [25] * 4
+
+
+def test_what_is_no_unicode_is_not_there(ours):
+    ours.mount_memory(UPPER, "upper.zip")
+    with pytest.raises(ours.PhysfsNotFound):
+        ours.cat("\udc80")
+
+
 # What the package publishes.
 
 

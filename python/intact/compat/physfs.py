@@ -10,6 +10,7 @@ mount is asked in turn, and the last one's reason counts.
 
 from __future__ import annotations
 
+import _thread
 import enum
 import os
 import stat as _mode
@@ -129,21 +130,25 @@ class _Mounted:
         self.content = content
 
 
-_mounted: tuple[_Mounted, ...] | None = None  # in the order of search; None while not initialised
+# In the order of search; None while not initialised. Replaced whole, under the lock, so that readers take none.
+_mounted: tuple[_Mounted, ...] | None = None
+_lock = _thread.RLock()  # also for a finaliser that runs meanwhile
 
 
 def init() -> None:
     """Start anew, with nothing mounted."""
     global _mounted
-    if _mounted is not None:
-        raise _failure("already initialized")
-    _mounted = ()
+    with _lock:
+        if _mounted is not None:
+            raise _failure("already initialized")
+        _mounted = ()
 
 
 def deinit() -> None:
     """Unmount everything; init() is to be called before anything else."""
     global _mounted
-    gone, _mounted = _all(), None
+    with _lock:
+        gone, _mounted = _all(), None
     for mounted in gone:
         mounted.content._detach()
 
@@ -168,10 +173,11 @@ def unmount(oldSource: str) -> None:
     """Take out what was mounted under that name. Raises PhysfsRuntimeError if nothing was."""
     global _mounted
     source = _text(oldSource)
-    gone = [mounted for mounted in _all() if mounted.source == source]
-    if not gone:
-        raise _failure("not mounted")
-    _mounted = tuple(mounted for mounted in _all() if mounted not in gone)
+    with _lock:
+        gone = [mounted for mounted in _all() if mounted.source == source]
+        if not gone:
+            raise _failure("not mounted")
+        _mounted = tuple(mounted for mounted in _all() if mounted not in gone)
     gone[0].content._detach()
 
 
@@ -187,10 +193,10 @@ def ls(dir: str = "/") -> list[str]:
             if not path or point.startswith(path + "/"):  # the mount point lies further down
                 names.add(point[len(path) :].lstrip("/").partition("/")[0])
             continue
-        here = content._stat(inner)
+        here = _entry(content, inner)
         if here and here[0]:
-            in_it = (f"{inner}/{name}" if inner else name for name in content._list(inner))
-            names.update(name.rpartition("/")[2] for name in in_it if not _is_link(content._stat(name)))
+            below = inner + "/" if inner else ""
+            names.update(name for name in content._list(inner) if not _is_link(_entry(content, below + name)))
     return sorted(names)
 
 
@@ -204,8 +210,8 @@ def stat(file: str) -> PHYSFS_Stat:
         raise _missing("failed to stat. Reason [%s]", found, file)
     directory, size, mtime, mode, *times = found
     result = PHYSFS_Stat.__new__(PHYSFS_Stat)
-    kind = 1 if directory else 0 if not mode or _mode.S_ISREG(mode) or not _mode.S_IFMT(mode) else 3
-    result.filetype = PHYSFS_FileType(kind)
+    # What an archive says that a file is besides a link is not asked.
+    result.filetype = PHYSFS_FileType(1 if directory else 3 if times and not _mode.S_ISREG(mode) else 0)
     result.filesize = size if found is _ABOVE or not directory else 0
     result.modtime = mtime
     result.createtime, result.accesstime = times or (mtime, -1)
@@ -219,8 +225,8 @@ def cat(file: str) -> bytes:
         raise _missing("failed to open. Reason: [%s]", found, file)
     try:
         return content.read(path)
-    except (MemberError, OSError) as error:
-        reason = "corrupted" if isinstance(error, MemberError) else _strerror(error)
+    except (MemberError, OSError, ValueError) as error:
+        reason = _strerror(error) if isinstance(error, OSError) else "corrupted"
         raise PhysfsRuntimeError(f"Error condition in reading. Reason: [{reason}]") from error
 
 
@@ -235,15 +241,17 @@ def _all() -> tuple[_Mounted, ...]:
 
 def _mount(source: str, given: str | Buffer, point: str, append: bool) -> None:
     global _mounted
-    every, normal = _all(), _normal(_text(point))
+    normal = _normal(_text(point))
     if not isinstance(append, bool):
         raise TypeError(f"appendToPath is a bool, not {type(append).__name__!r}")
-    if any(mounted.source == source for mounted in every):
-        return
-    if normal is None:
-        raise _failure(_ILLEGAL)
-    new = (_Mounted(source, normal, _open(given, source)),)
-    _mounted = every + new if append else new + every
+    with _lock:
+        every = _all()
+        if any(mounted.source == source for mounted in every):
+            return
+        if normal is None:
+            raise _failure(_ILLEGAL)
+        new = (_Mounted(source, normal, _open(given, source)),)
+        _mounted = every + new if append else new + every
 
 
 def _open(given: str | Buffer, name: str) -> _engine.Mount | _Directory:
@@ -277,7 +285,7 @@ def _search(
                 return None, "", _ABOVE
             reason = _NOT_FOUND
             continue
-        found = mounted.content._stat(inner)
+        found = _entry(mounted.content, inner)
         if found is None:
             reason = _NOT_FOUND
         elif _is_link(found):
@@ -287,6 +295,13 @@ def _search(
         else:
             return mounted.content, inner, found
     return None, "", reason
+
+
+def _entry(content: _engine.Mount | _Directory, path: str) -> _Entry | None:
+    try:
+        return content._stat(path)
+    except ValueError:  # no Unicode; or another thread has unmounted it
+        return None
 
 
 def _below(point: str, path: str) -> str | None:
