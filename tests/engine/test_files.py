@@ -87,7 +87,7 @@ def test_the_standard_library_is_found_as_path_finder_finds_it(finder):
 def test_what_stands_in_a_directory_is_found_as_path_finder_finds_it(finder, on_path, name):
     on_path(TREE)
     expected = PathFinder.find_spec(name)
-    found = finder.find_spec(name)
+    found = finder.find_spec(name, sys.path)
     if expected is not None and expected.loader is None:
         assert found is None  # a namespace package is PathFinder's
     else:
@@ -119,7 +119,7 @@ def test_any_directories_on_sys_path_answer_as_to_path_finder(tmp_path_factory, 
                 if "m" in kept:
                     kept["m"] = None
                 sys.path.insert(0, listed(building.write_files(tmp_path_factory.mktemp("any"), kept)))
-            expected, found = PathFinder.find_spec("m"), finder.find_spec("m")
+            expected, found = PathFinder.find_spec("m"), finder.find_spec("m", sys.path)
             if found is not None:
                 same(found, expected)
             elif expected is not None:
@@ -130,31 +130,37 @@ def test_any_directories_on_sys_path_answer_as_to_path_finder(tmp_path_factory, 
 
 
 def test_an_import_goes_this_way(finder, on_path):
-    on_path({"mod.py": "number = 1"})
-    module = importlib.import_module("mod")
+    on_path({"tabnanny.py": "number = 1"})
+    module = importlib.import_module("tabnanny")
     assert module.number == 1 and type(module.__loader__) is intact._engine.FileLoader
     assert isinstance(module.__loader__, importlib.machinery.SourceFileLoader)
-    assert module.__loader__.get_source("mod") == "number = 1"
+    assert module.__loader__.get_source("tabnanny") == "number = 1"
     assert importlib.reload(module).number == 1
 
 
+def test_of_top_level_names_only_the_standard_librarys_are_looked_for(finder, on_path):
+    """The others are mostly nowhere: PathFinder would look for them once more."""
+    on_path({"tabnanny.py": "", "other.py": ""})
+    assert finder.find_spec("tabnanny") and not finder.find_spec("other") and PathFinder.find_spec("other")
+
+
 def test_specs_and_loaders_are_equal_to_those_of_path_finder(finder, on_path):
-    on_path({"mod.py": "", "other.py": ""})
-    ours, theirs = finder.find_spec("mod"), PathFinder.find_spec("mod")
+    on_path({"tabnanny.py": "", "other.py": ""})
+    ours, theirs = finder.find_spec("tabnanny"), PathFinder.find_spec("tabnanny")
     assert ours == theirs and theirs == ours and hash(ours.loader) == hash(theirs.loader)
-    assert ours == finder.find_spec("mod") and ours.loader != PathFinder.find_spec("other").loader
+    assert ours == finder.find_spec("tabnanny") and ours.loader != PathFinder.find_spec("other").loader
     assert ours.loader != building.file_finder("/nowhere") and not ours.loader == None  # noqa: E711
 
 
 def test_a_directory_that_changed_is_left_to_path_finder_until_it_has_read_it(finder, on_path):
     directory = on_path({})
-    assert finder.find_spec("late") is None and PathFinder.find_spec("late") is None
+    assert finder.find_spec("late", sys.path) is None and PathFinder.find_spec("late") is None
     building.write_files(directory, {"late.py": "here = True"})
     os.utime(directory, (1, 1))
-    assert finder.find_spec("late") is None
+    assert finder.find_spec("late", sys.path) is None
     assert importlib.import_module("late").here
     expected = PathFinder.find_spec("late")  # which reads the directory again, for it has a __pycache__ now
-    same(finder.find_spec("late"), expected)
+    same(finder.find_spec("late", sys.path), expected)
 
 
 def test_invalidate_caches_is_obeyed(finder, on_path):
@@ -173,13 +179,13 @@ def test_a_listed_file_that_has_gone_is_not_found(finder, on_path):
     shutil.rmtree(f"{directory}/pkg")
     os.utime(directory, ns=(status.st_atime_ns, status.st_mtime_ns))
     for name in ("gone", "pkg"):
-        assert finder.find_spec(name) is None and PathFinder.find_spec(name) is None
+        assert finder.find_spec(name, sys.path) is None and PathFinder.find_spec(name) is None
 
 
-@pytest.mark.parametrize("name", ["pkg/inner", "/mod", "pkg//inner", "pkg/../mod", "./mod"])
+@pytest.mark.parametrize("name", ["pkg/inner", "/tabnanny", "pkg//inner", "pkg/../tabnanny", "./tabnanny"])
 def test_a_name_with_a_slash_is_no_way_to_a_file(finder, on_path, name):
-    on_path({"mod.py": "", "inner.py": "", "pkg/__init__.py": "", "pkg/inner.py": ""})
-    assert finder.find_spec(name) is None and PathFinder.find_spec(name) is None
+    on_path({"tabnanny.py": "", "inner.py": "", "pkg/__init__.py": "", "pkg/inner.py": ""})
+    assert finder.find_spec(name, sys.path) is None and PathFinder.find_spec(name) is None
 
 
 @pytest.mark.parametrize("name", ["\udcff", "pkg.\ud800", "null\0byte"])
@@ -191,41 +197,41 @@ def test_a_name_that_no_file_can_have_is_not_found(finder, on_path, name):
 
 @pytest.mark.parametrize("end", ["/", "///"])
 def test_slashes_at_the_end_of_an_entry_are_not_doubled(finder, on_path, end):
-    sys.path.insert(0, on_path({"mod.py": "", "pkg/__init__.py": ""}) + end)
+    sys.path.insert(0, on_path({"tabnanny.py": "", "pkg/__init__.py": ""}) + end)
     listed(sys.path[0])
-    for name in ("mod", "pkg"):
-        same(finder.find_spec(name), PathFinder.find_spec(name))
+    for name in ("tabnanny", "pkg"):
+        same(finder.find_spec(name, sys.path), PathFinder.find_spec(name))
 
 
 def test_the_current_directory_is_the_current_one(finder, tmp_path, monkeypatch):
     for name in ("one", "two"):
-        building.write_files(tmp_path / name, {"mod.py": ""})
+        building.write_files(tmp_path / name, {"tabnanny.py": ""})
     monkeypatch.chdir(tmp_path / "one")
     pkgutil.get_importer("").find_spec("no_such_module")  # which keeps a FileFinder for ""
     sys.path.insert(0, "")
     try:
         monkeypatch.chdir(tmp_path / "two")
-        assert importlib.import_module("mod").__file__ == f"{tmp_path}/two/mod.py"
+        assert importlib.import_module("tabnanny").__file__ == f"{tmp_path}/two/tabnanny.py"
     finally:
         del sys.path_importer_cache[""]
 
 
 def test_suffixes_of_the_program_are_cached_as_importlib_does(finder, on_path):
-    directory = on_path({"script": "", "dotted.x.py": "", "mod.py": ""})
+    directory = on_path({"script": "", "dotted.x.py": "", "tabnanny.py": ""})
     sources = (importlib.machinery.SourceFileLoader, [".x.py", ".py", ""])
     sys.path_hooks.insert(0, importlib.machinery.FileFinder.path_hook(sources))
     sys.path_importer_cache.pop(directory)
     listed(directory)
-    for name in ("script", "dotted", "mod"):
-        assert fields(finder.find_spec(name), "/no/root") == fields(PathFinder.find_spec(name), "/no/root")
+    for name in ("script", "dotted", "tabnanny"):
+        assert fields(finder.find_spec(name, sys.path), "/no/root") == fields(PathFinder.find_spec(name), "/no/root")
 
 
 def test_a_path_that_can_be_read_once_is_left_to_path_finder(finder, on_path):
-    directory = on_path({"mod.py": ""})
+    directory = on_path({"tabnanny.py": ""})
     entries = iter([directory])
-    assert finder.find_spec("mod", entries) is None and list(entries) == [directory]
-    same(finder.find_spec("mod", (directory,)), PathFinder.find_spec("mod"))
-    assert finder.find_spec("mod", 5) is None  # import says what PathFinder says of it
+    assert finder.find_spec("tabnanny", entries) is None and list(entries) == [directory]
+    same(finder.find_spec("tabnanny", (directory,)), PathFinder.find_spec("tabnanny"))
+    assert finder.find_spec("tabnanny", 5) is None  # import says what PathFinder says of it
 
 
 @pytest.mark.parametrize("name", ["_symtable", "__hello__"])
@@ -235,26 +241,26 @@ def test_what_is_in_the_interpreter_comes_before_a_mounted_directory_on_sys_path
 
 
 def test_a_finder_between_ours_and_path_finder_is_asked_first(finder, on_path):
-    on_path({"mod.py": ""})
+    on_path({"tabnanny.py": ""})
 
     class Between:
         @staticmethod
         def find_spec(name, path=None, target=None):
-            return importlib.util.spec_from_loader(name, loader=None, origin="between") if name == "mod" else None
+            return importlib.util.spec_from_loader(name, loader=None, origin="between") if name == "tabnanny" else None
 
     sys.meta_path.insert(sys.meta_path.index(PathFinder), Between)
-    assert finder.find_spec("mod") is None and importlib.util.find_spec("mod").origin == "between"
+    assert finder.find_spec("tabnanny") is None and importlib.util.find_spec("tabnanny").origin == "between"
 
 
 def test_without_path_finder_nothing_on_disk_is_found(finder, on_path):
-    on_path({"mod.py": ""})
+    on_path({"tabnanny.py": ""})
     sys.meta_path.remove(PathFinder)
-    assert finder.find_spec("mod") is None
+    assert finder.find_spec("tabnanny") is None
 
 
 def test_a_path_hook_of_the_program_has_its_say(finder, on_path):
     """A loader of one's own for sources, the way import hooks for type checks and coverage install it."""
-    directory = on_path({"mod.py": "number = 1"})
+    directory = on_path({"tabnanny.py": "number = 1"})
 
     class Loader(importlib.machinery.SourceFileLoader):
         pass
@@ -262,14 +268,14 @@ def test_a_path_hook_of_the_program_has_its_say(finder, on_path):
     sys.path_hooks.insert(0, importlib.machinery.FileFinder.path_hook((Loader, [".py"])))
     sys.path_importer_cache.clear()
     listed(directory)
-    assert type(finder.find_spec("mod").loader) is Loader
-    assert type(importlib.import_module("mod").__loader__) is Loader
+    assert type(finder.find_spec("tabnanny").loader) is Loader
+    assert type(importlib.import_module("tabnanny").__loader__) is Loader
 
 
 def test_a_path_entry_finder_of_the_program_is_asked(finder, on_path):
-    directory = on_path({"mod.py": ""})
+    directory = on_path({"tabnanny.py": ""})
     sys.path_importer_cache[directory] = intact._engine.EntryFinder(intact.mounts()[0].root)
-    assert finder.find_spec("mod") is None
+    assert finder.find_spec("tabnanny") is None
 
 
 def test_a_mount_before_a_directory_comes_first_and_one_behind_it_last(mount, finder, on_path):
@@ -295,9 +301,11 @@ def programs(directory, tree, body, flags=()):
 
 def which(directory, pyc, setting=None):
     """What is used of a source and this bytecode: "source" or "bytecode"; or the error that both end with."""
-    tree = {"mod.py": SOURCE, cached("mod.py"): pyc}
+    tree = {"tabnanny.py": SOURCE, cached("tabnanny.py"): pyc}
     flags = ["--check-hash-based-pycs", setting] if setting else []
-    ours, control = programs(directory, tree, "import mod; print(type(mod.__loader__).__name__, mod.which)", flags)
+    ours, control = programs(
+        directory, tree, "import tabnanny; print(type(tabnanny.__loader__).__name__, tabnanny.which)", flags
+    )
     assert (ours.returncode, ours.stderr.splitlines()[-1:]) == (control.returncode, control.stderr.splitlines()[-1:])
     if ours.returncode:
         return ours.stderr.splitlines()[-1]
@@ -330,25 +338,25 @@ def test_broken_bytecode_ends_as_it_does_with_path_finder(tmp_path, pyc):
 
 def test_a_source_without_bytecode_is_compiled_and_cached(finder, on_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    directory = on_path({"mod.py": "number = 1"})
-    assert importlib.import_module("mod").number == 1
-    assert os.path.exists(importlib.util.cache_from_source(f"{directory}/mod.py"))
-    del sys.modules["mod"]
-    assert importlib.import_module("mod").number == 1
+    directory = on_path({"tabnanny.py": "number = 1"})
+    assert importlib.import_module("tabnanny").number == 1
+    assert os.path.exists(importlib.util.cache_from_source(f"{directory}/tabnanny.py"))
+    del sys.modules["tabnanny"]
+    assert importlib.import_module("tabnanny").number == 1
 
 
 def test_an_edited_source_is_compiled_again(finder, on_path):
-    directory = on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
-    assert importlib.import_module("mod").which == "bytecode"
-    building.write_files(directory, {"mod.py": SOURCE + "# edited"})
-    assert importlib.reload(sys.modules["mod"]).which == "source"
+    directory = on_path({"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC})
+    assert importlib.import_module("tabnanny").which == "bytecode"
+    building.write_files(directory, {"tabnanny.py": SOURCE + "# edited"})
+    assert importlib.reload(sys.modules["tabnanny"]).which == "source"
 
 
 def test_another_modules_code_is_not_given(finder, on_path):
-    on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
-    loader = finder.find_spec("mod").loader
-    assert loader.get_code("mod") == loader.get_code(None) == loader.get_code(fullname="mod")
-    with pytest.raises(ImportError, match="loader for mod cannot handle other"):
+    on_path({"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC})
+    loader = finder.find_spec("tabnanny").loader
+    assert loader.get_code("tabnanny") == loader.get_code(None) == loader.get_code(fullname="tabnanny")
+    with pytest.raises(ImportError, match="loader for tabnanny cannot handle other"):
         loader.get_code("other")
 
 
@@ -372,7 +380,10 @@ finder = sys.path_importer_cache[sys.path[0]]
 @pytest.mark.parametrize(
     "patched",
     [
-        *(f"importlib.PathFinder, {name!r}, classmethod" for name in ("find_spec", "_get_spec", "_path_importer_cache")),
+        *(
+            f"importlib.PathFinder, {name!r}, classmethod"
+            for name in ("find_spec", "_get_spec", "_path_importer_cache")
+        ),
         *(f"importlib.FileFinder, {name!r}" for name in ("find_spec", "_get_spec")),
         "finder, 'find_spec'",
         *(f"importlib.SourceFileLoader, {name!r}" for name in ("get_code", "get_data", "path_stats", "get_filename")),
@@ -384,9 +395,9 @@ finder = sys.path_importer_cache[sys.path[0]]
 @pytest.mark.parametrize("when", ["before intact", "after intact"])
 def test_what_a_program_replaces_of_importlib_is_called(tmp_path, patched, when):
     """As import hooks, profilers and tests of programs do it."""
-    tree = {"mod.py": SOURCE, cached("mod.py"): PYC}
+    tree = {"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC}
     patch = f"{PATCH}patch({patched})\n"
-    use = "del called[:]\nimport mod; print(sorted(set(called)), mod.which, mod.__cached__)"
+    use = "del called[:]\nimport tabnanny; print(sorted(set(called)), tabnanny.which, tabnanny.__cached__)"
     if when == "before intact":
         files = building.write_files(tmp_path / "files", {**tree, MARKER: ""})
         archive = building.write_zip(tmp_path / "mounted.zip", {"mounted.py": ""})
@@ -399,20 +410,20 @@ def test_what_a_program_replaces_of_importlib_is_called(tmp_path, patched, when)
 
 
 def test_what_a_program_has_put_back_is_spared_again(finder, on_path, monkeypatch):
-    on_path({"mod.py": ""})
+    on_path({"tabnanny.py": ""})
     with monkeypatch.context() as patch:
         patch.setattr(importlib.machinery.FileFinder, "find_spec", lambda *arguments: None)
-        assert finder.find_spec("mod") is None
+        assert finder.find_spec("tabnanny") is None
     with monkeypatch.context() as patch:
         patch.setattr(importlib.machinery.SourceFileLoader, "get_data", lambda *arguments: b"")
-        assert type(finder.find_spec("mod").loader) is importlib.machinery.SourceFileLoader
-    same(finder.find_spec("mod"), PathFinder.find_spec("mod"))
+        assert type(finder.find_spec("tabnanny").loader) is importlib.machinery.SourceFileLoader
+    same(finder.find_spec("tabnanny"), PathFinder.find_spec("tabnanny"))
 
 
 @pytest.mark.parametrize("how", ["class", "attribute", "derived"])
 def test_a_loader_that_a_program_changes_reads_as_it_is_told(finder, on_path, how):
-    on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
-    loader = finder.find_spec("mod").loader
+    on_path({"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC})
+    loader = finder.find_spec("tabnanny").loader
 
     def get_data(path):
         if path.endswith(".pyc"):
@@ -425,30 +436,32 @@ def test_a_loader_that_a_program_changes_reads_as_it_is_told(finder, on_path, ho
     elif how == "attribute":
         loader.get_data = get_data
     else:
-        loader = type("Loader", (type(loader),), methods)("mod", loader.path)
-    assert "mine" in loader.get_code("mod").co_consts
+        loader = type("Loader", (type(loader),), methods)("tabnanny", loader.path)
+    assert "mine" in loader.get_code("tabnanny").co_consts
 
 
 @pytest.mark.parametrize("tag", [None, "other"])
 def test_the_cache_tag_is_obeyed(finder, on_path, monkeypatch, tag):
-    on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    on_path({"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC})
     monkeypatch.setattr(sys.implementation, "cache_tag", tag)
-    same(finder.find_spec("mod"), PathFinder.find_spec("mod"))
-    assert importlib.import_module("mod").which == "source"
+    same(finder.find_spec("tabnanny"), PathFinder.find_spec("tabnanny"))
+    assert importlib.import_module("tabnanny").which == "source"
 
 
 def test_verbose_imports_say_what_they_read(tmp_path):
-    ours, control = programs(tmp_path, {"mod.py": SOURCE, cached("mod.py"): PYC}, "import mod", flags=["-v"])
-    said, expected = ([line for line in done.stderr.splitlines() if "mod." in line] for done in (ours, control))
+    ours, control = programs(
+        tmp_path, {"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC}, "import tabnanny", flags=["-v"]
+    )
+    said, expected = ([line for line in done.stderr.splitlines() if "tabnanny." in line] for done in (ours, control))
     assert "matches" in expected[0] and [line for line in said if f"{tmp_path}/files/" in line] == expected
 
 
 def test_pycache_prefix_is_obeyed(finder, on_path, monkeypatch, tmp_path):
-    directory = on_path({"mod.py": SOURCE, cached("mod.py"): PYC})
+    directory = on_path({"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC})
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "prefix"))
-    same(finder.find_spec("mod"), PathFinder.find_spec("mod"))
-    assert importlib.import_module("mod").which == "source"
-    assert sys.modules["mod"].__cached__.startswith(f"{tmp_path}/prefix{directory}")
+    same(finder.find_spec("tabnanny"), PathFinder.find_spec("tabnanny"))
+    assert importlib.import_module("tabnanny").which == "source"
+    assert sys.modules["tabnanny"].__cached__.startswith(f"{tmp_path}/prefix{directory}")
 
 
 @pytest.mark.parametrize(
@@ -462,41 +475,41 @@ def test_the_audit_events_are_those_of_path_finder(tmp_path, pyc):
         "        events.append((event, [str(item).partition(' at 0x')[0] for item in arguments]))\n"
         "events = []\n"
         "sys.addaudithook(hook)\n"
-        "import mod\n"
+        "import tabnanny\n"
         "print(events)"
     )
-    ours, control = programs(tmp_path, {"mod.py": SOURCE, **({cached("mod.py"): pyc} if pyc else {})}, hook)
+    ours, control = programs(tmp_path, {"tabnanny.py": SOURCE, **({cached("tabnanny.py"): pyc} if pyc else {})}, hook)
     assert "'open'" in control.stdout and ours.stdout == control.stdout
 
 
 def test_bytecode_that_is_a_pipe_is_read_once(tmp_path):
     body = (
         "import os, threading\n"
-        f"pipe = os.path.join(sys.path[0], {cached('mod.py')!r})\n"
+        f"pipe = os.path.join(sys.path[0], {cached('tabnanny.py')!r})\n"
         "os.mkfifo(pipe); os.utime(sys.path[0], (1, 1))\n"
         "import importlib.machinery; importlib.machinery.PathFinder.find_spec('no_such_module')\n"
         "def write():\n"
         "    with open(pipe, 'wb') as end: end.write(b'no bytecode')\n"
         "thread = threading.Thread(target=write, daemon=True); thread.start()\n"
-        "import mod; thread.join(); print(mod.which)"
+        "import tabnanny; thread.join(); print(tabnanny.which)"
     )
-    for done in programs(tmp_path, {"mod.py": SOURCE, "__pycache__/other": ""}, body + "; os.unlink(pipe)"):
+    for done in programs(tmp_path, {"tabnanny.py": SOURCE, "__pycache__/other": ""}, body + "; os.unlink(pipe)"):
         assert done.stdout == "source\n", done.stderr
 
 
 def test_a_hook_that_forbids_opening_forbids_the_import(tmp_path):
     hook = (
         "def hook(event, arguments):\n"
-        "    if event == 'open' and 'mod.' in str(arguments[0]): raise RuntimeError('not that one')\n"
+        "    if event == 'open' and 'tabnanny.' in str(arguments[0]): raise RuntimeError('not that one')\n"
         "sys.addaudithook(hook)\n"
-        "import mod\n"
+        "import tabnanny\n"
     )
-    for done in programs(tmp_path, {"mod.py": SOURCE, cached("mod.py"): PYC}, hook):
+    for done in programs(tmp_path, {"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC}, hook):
         assert done.stderr.endswith("RuntimeError: not that one\n")
 
 
 def test_tracebacks_are_those_of_path_finder(tmp_path):
     source = "def f():\n    raise KeyError(1)  # here\nf()\n"
-    pyc = building.timestamp_pyc(source, path=str(tmp_path / "built" / "mod.py"))
-    ours, control = programs(tmp_path, {"mod.py": source, cached("mod.py"): pyc}, "import mod")
+    pyc = building.timestamp_pyc(source, path=str(tmp_path / "built" / "tabnanny.py"))
+    ours, control = programs(tmp_path, {"tabnanny.py": source, cached("tabnanny.py"): pyc}, "import tabnanny")
     assert "raise KeyError(1)  # here" in control.stderr and ours.stderr == control.stderr

@@ -54,6 +54,12 @@ def test_constants_keep_their_values_and_types(text):
     assert marshal.loads(written) == code
 
 
+def test_what_the_compiler_does_not_intern_is_not_interned():
+    written = settled(marshal.dumps(code_of("x = 'größe', 'a-b', 'name'")))
+    strings = {"größe": b"u\7\0\0\0", "a-b": b"z\3", "name": b"Z\4"}
+    assert all(kind + text.encode() in written for text, kind in strings.items())
+
+
 def test_what_is_interned_by_others_makes_no_difference():
     text = "x = 'never_seen_before_31', '@%'"
     script = f"import marshal; print(marshal.dumps(compile({text!r}, 'm.py', 'exec')).hex())"

@@ -120,10 +120,8 @@ _NOBODY = _Object(ord("0"), ())
 
 
 def _is_name(content: bytes) -> bool:
-    """Whether the compiler interns a constant that reads so; names that are not ASCII are taken for the same."""
-    if content.isascii():
-        return content.replace(b"_", b"a").isalnum()
-    return content.decode("utf-8", "surrogatepass").isidentifier()
+    """Whether the compiler interns a constant that reads so. It does no other; a name that is not ASCII is interned when it is loaded."""
+    return content.isascii() and content.replace(b"_", b"a").isalnum()
 
 
 def _plain(item: _Object) -> bytes:
