@@ -193,9 +193,9 @@ PyObject* mount_stat(PyObject* self, PyObject* argument) {
   const MountPtr mount = opened(self);
   if (!mount) return nullptr;
   if (!PyUnicode_Check(argument)) return PyErr_SetString(PyExc_TypeError, "a member's path is a str"), nullptr;
-  const std::string_view path = utf8_view(argument);
-  if (path.data() == nullptr) return nullptr;
-  const auto number = mount->index().find(path);
+  PyRef holder;
+  const std::string_view path = path_view(argument, holder);
+  const auto number = path.data() == nullptr ? std::nullopt : mount->index().find(path);
   if (!number) Py_RETURN_NONE;
   const std::uint32_t index = mount->index().node(*number).member;
   const Member member = index == kNone ? Member{} : mount->archive().member(index);

@@ -21,6 +21,10 @@ from intact._engine import (
 )
 from intact._mounts import Mount, mount, mounts
 
+TYPE_CHECKING = False  # as in _mounts.py
+if TYPE_CHECKING:
+    from intact._zipimporter import zipimporter
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -35,4 +39,15 @@ __all__ = [
     "mount",
     "mounts",
     "stats",
+    "zipimporter",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what few programs use when it is first asked for."""
+    if name != "zipimporter":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from intact import _zipimporter
+
+    globals()[name] = _zipimporter.zipimporter
+    return _zipimporter.zipimporter

@@ -92,9 +92,20 @@ def _patch_pkg_resources(module: Any) -> None:
             known.add(distribution, entry, insert=False)
 
 
+def _patch_pkgutil(module: Any) -> None:
+    """What it does for a zipimporter is to look into that one's cache; ours can tell what is there."""
+    from intact import _zipimporter
+
+    def iter_modules(importer: Any, prefix: str = "") -> Any:
+        return importer.iter_modules(prefix)
+
+    module.iter_importer_modules.register(_zipimporter.zipimporter, iter_modules)
+
+
 _PATCHES = {
     "_posixsubprocess": _patch_starts,
     "importlib.metadata": _patch_metadata,
     "importlib.resources.readers": _patch_readers,
     "pkg_resources": _patch_pkg_resources,
+    "pkgutil": _patch_pkgutil,
 }
