@@ -71,6 +71,8 @@ def _patch_metadata(module: Any) -> None:
     original = module.PathDistribution.read_text
 
     def read_text(self: Any, filename: Any) -> Any:
+        if not hasattr(self._path, "__fspath__"):  # of a zip, which may lie in a mount
+            return original(self, filename)
         content = _engine._contents(f"{self._path}/{filename}")
         if content is NotImplemented:
             return original(self, filename)

@@ -45,6 +45,14 @@ def test_metadata_of_a_mount_is_that_of_the_files(kind, mount, tmp_path, monkeyp
     assert ours == told()
 
 
+def test_metadata_of_an_archive_in_a_mount_is_read_by_importlib(mount, monkeypatch):
+    """zipfile.Path is what importlib has for it, and below the root there is no directory of that name: it had no metadata."""
+    mounted = mount({"inner.zip": building.zip_bytes(TREE)})
+    monkeypatch.syspath_prepend(f"{mounted.root}/inner.zip")
+    assert importlib.metadata.version("one") == "1.0"
+    assert [entry.name for entry in importlib.metadata.entry_points(group="things")] == ["a"]
+
+
 def test_metadata_is_read_without_opening_it(tmp_path):
     archive = building.write_zip(tmp_path / "app.zip", TREE)
     code = f"""
