@@ -50,8 +50,8 @@ class _Member(Traversable):
     def read_bytes(self) -> bytes:
         return _archives.read(self._archive, self._path)
 
-    def read_text(self, encoding: str | None = None) -> str:
-        with self.open(encoding=encoding) as stream:
+    def read_text(self, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> str:
+        with self.open(encoding=encoding, errors=errors, newline=newline) as stream:
             text: str = stream.read()
         return text
 

@@ -219,6 +219,7 @@ def test_resources_are_read_by_the_engine(archive, in_memory):
     assert reader.is_resource("data.txt") and not reader.is_resource("nowhere.txt")
     assert reader.open_resource("data.txt").read() == b"data"
     assert (files / "data.txt").read_text(encoding="ascii") == "data" and files.name == "pkg" and files.is_dir()
+    assert (files / "data.txt").read_text("ascii", errors="ignore") == "data"
     with importlib.resources.as_file(files.joinpath("data.txt")) as copy:
         assert copy.read_bytes() == b"data"
     with pytest.raises(FileNotFoundError):
