@@ -191,6 +191,7 @@ def _handing_over(function: Callable[..., Any]) -> Callable[..., Any]:
 
     start.__name__, start.__qualname__, start.__doc__ = function.__name__, function.__qualname__, function.__doc__
     start.__wrapped__ = function  # type: ignore[attr-defined]
+    start.__text_signature__ = getattr(function, "__text_signature__", None)  # type: ignore[attr-defined]
     return start
 
 
