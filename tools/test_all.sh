@@ -88,6 +88,21 @@ find_python() { # VERSION: a python of that version that runs, from the path or 
   return 1
 }
 
+cpython_suites() { # CPython's own tests with our importers, on every interpreter that comes with them
+  local result=0 seen="" each name code
+  for each in "$python" "$(find_python 3.12)" "$(find_python 3.13)"; do
+    [ -n "$each" ] || continue
+    name=$(tag_of "$each")
+    [[ " $seen " != *" $name "* ]] || continue
+    seen+=" $name"
+    [ -d "build/site/$name" ] || tools/install.sh "$each" "$name" || { result=1; continue; }
+    "build/venv/$name/bin/python" tests/cpython/run.py --site "build/site/$name"
+    code=$?
+    if [ $code -eq 2 ]; then left_out+=("cpython: $each comes without its tests"); elif [ $code -ne 0 ]; then result=1; fi
+  done
+  return $result
+}
+
 step cpp cpp default
 step python suite "$tag" --all-packages
 step test-files "$venv/bin/python" tools/check_tests.py build/default
@@ -113,6 +128,7 @@ fi
 step fuzz tools/fuzz.sh
 step clean-clone clean_clone
 step demo "$venv/bin/python" demo/run.py
+step cpython cpython_suites
 step upstream "$venv/bin/python" tests/upstream/compare.py
 
 printf '\n'

@@ -1,0 +1,58 @@
+"""docs/compliance.md from the figures of runs and the list of what does not pass. `python report.py` writes it anew."""
+
+import json
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FIGURES = HERE / "figures.json"
+PAGE = HERE.parents[1] / "docs" / "compliance.md"
+BEGIN, END = "<!-- from here on written by tests/cpython/report.py -->", "<!-- up to here -->"
+COLUMNS = ("run", "passed", "listed", "failed without us", "skipped", "calls")
+
+
+def words(row):
+    return ", ".join(f"{row.get(column, 0)} {column}" for column in COLUMNS)
+
+
+def write(version, full_version, table):
+    """Takes the figures of one version; suites that were not run keep theirs."""
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    rows = {(row["suite"], row["mode"]): row for row in figures.get(version, {}).get("suites", [])}
+    rows |= {(row["suite"], row["mode"]): row for row in table}
+    figures[version] = {"python": full_version, "suites": list(rows.values())}
+    FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
+    PAGE.write_text(page())
+
+
+def page():
+    """The page as it has to be."""
+    text = PAGE.read_text()
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    return before + BEGIN + "\n\n" + "\n".join([*_tables(), *_list()]) + "\n" + END + after
+
+
+def _tables():
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for version in figures.values():
+        yield f"### Python {version['python']}\n"
+        yield "| suite | in place of CPython's | " + " | ".join(COLUMNS) + " |"
+        yield "|---|---|" + "---:|" * len(COLUMNS)
+        for row in version["suites"]:
+            yield f"| {row['suite']} | {row['mode']} | " + " | ".join(str(row.get(c, 0)) for c in COLUMNS) + " |"
+        yield ""
+
+
+def _list():
+    yield "## Not passed\n"
+    yield "| suite | tests | where | why |"
+    yield "|---|---|---|---|"
+    for entry in tomllib.loads((HERE / "not_passed.toml").read_text())["not_passed"]:
+        where = ", ".join([*entry.get("modes", []), *entry.get("versions", [])]) or "everywhere"
+        tests = "<br>".join(f"`{name}`" for name in entry["tests"])
+        yield f"| {entry['suite']} | {tests} | {where} | {entry['reason']} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,86 @@
+"""The driver of CPython's own suites (tests/cpython): what it must notice, and that docs/compliance.md is what it found."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+DRIVER = Path(__file__).resolve().parents[1] / "cpython"
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    """Its modules: run, report, suites."""
+    monkeypatch.syspath_prepend(str(DRIVER))
+    names = ("run", "report", "suites")
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import run
+
+    yield run
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def tests_of_cpython(interpreter):
+    """Skips where the interpreter comes without its test package."""
+    if subprocess.run([interpreter.executable, "-c", "import test.support"], capture_output=True).returncode:
+        pytest.skip("the interpreter has no test package")
+
+
+def test_the_page_is_that_of_the_figures_and_the_list(driver):
+    assert driver.report.PAGE.read_text() == driver.report.page(), "run python tests/cpython/report.py"
+
+
+def test_what_is_listed_names_suites_that_run(driver):
+    for entry in tomllib.loads((DRIVER / "not_passed.toml").read_text())["not_passed"]:
+        _, modes = driver.SUITES[entry["suite"]]
+        assert set(entry.get("modes", modes)) <= set(modes) and entry["tests"] and entry["reason"], entry
+
+
+def test_every_suite_has_figures_for_every_version(driver):
+    import json
+
+    for version, figures in json.loads(driver.report.FIGURES.read_text()).items():
+        run = {(row["suite"], row["mode"]) for row in figures["suites"]}
+        assert run == {(suite, mode) for suite, (_, modes) in driver.SUITES.items() for mode in modes}, version
+        assert all(row["calls"] > 0 and row["run"] > 0 for row in figures["suites"])
+
+
+PASSED, FAILED, SKIPPED = ("passed", ""), ("failed", "why"), ("skipped", "why")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "listed", "complaint"),
+    [
+        ({"t": PASSED}, {"t": PASSED}, {}, None),
+        ({"t": FAILED}, {"t": PASSED}, {}, "t is failed"),
+        ({"t": SKIPPED}, {"t": PASSED}, {}, "t is skipped"),
+        ({}, {"t": PASSED}, {}, "t is absent"),
+        ({"t": FAILED}, {}, {}, "t is failed"),
+        ({"t": FAILED}, {"t": FAILED}, {}, None),
+        ({"t": SKIPPED}, {"t": SKIPPED}, {}, None),
+        ({"t": FAILED}, {"t": PASSED}, {"t": "because"}, None),
+        ({"a.t": FAILED}, {"a.t": PASSED}, {"*.t": "because"}, None),
+        ({"t": PASSED}, {"t": PASSED}, {"t": "because"}, "t is listed as not passing, and is passed"),
+        ({"t": PASSED}, {"t": PASSED}, {"u": "because"}, "u is listed, and there is no such test"),
+    ],
+)
+def test_what_it_complains_of(driver, ours, theirs, listed, complaint):
+    _, complaints = driver.compare(ours, theirs, listed)
+    assert [text.startswith(complaint or "") for text in complaints] == [True] * (complaint is not None)
+
+
+def test_a_suite_of_cpythons_passes_with_our_importer(driver, tests_of_cpython, interpreter, capsys):
+    arguments = ["--python", interpreter.executable, "--site", interpreter.site, "--only", "test_zipimport_support"]
+    assert driver.main([*arguments, "--mode", "zipimporter"]) == 0
+    assert "4 run, 4 passed" in capsys.readouterr().out
+
+
+def test_a_suite_that_never_reaches_us_fails(driver, tests_of_cpython, interpreter, capsys, monkeypatch):
+    monkeypatch.setattr(driver, "SUITES", {"test_bool": (("test.test_bool",), ("zipimporter",))})
+    assert driver.main(["--python", interpreter.executable, "--site", interpreter.site]) == 1
+    assert "no call reached us" in capsys.readouterr().out
