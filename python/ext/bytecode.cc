@@ -168,17 +168,20 @@ PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) 
       PyObject_Vectorcall(state.call_with_frames_removed.get(), arguments, 4, state.compile_keywords.get()));
 }
 
-PyRef load_sourceless(ModuleState& state, const Found& found, const PyRef& path, PyObject* loader) {
+PyRef load_sourceless(ModuleState& state, const Found& found, PyObject* loader) {
   BorrowedScratch scratch(state);
   const auto pyc = read_member(scratch, found.mount->archive(), found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   if (read_header(pyc->span())) {
     if (PyRef code = unmarshal(pyc->span())) return code;
   }
-  const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get()));
-  const PyRef message = PyRef::steal(PyUnicode_FromFormat("bad bytecode for this interpreter in %R", path.get()));
-  if (name && message) PyErr_SetImportError(message.get(), name.get(), path.get());
-  return {};
+  if (PyErr_Occurred()) return {};
+  // What is wrong with it, importlib says.
+  PyObject* importlibs = reinterpret_cast<PyObject*>(
+      PyType_GetSlot(reinterpret_cast<PyTypeObject*>(state.bytecode_loader_type.get()), Py_tp_base));
+  const PyRef get_code = PyRef::steal(PyObject_GetAttr(importlibs, state.str_get_code.get()));
+  const PyRef name = PyRef::steal(get_code ? PyObject_GetAttr(loader, state.str_name.get()) : nullptr);
+  return name ? py_call(get_code.get(), loader, name.get()) : PyRef();
 }
 
 }  // namespace
@@ -247,9 +250,9 @@ void free_scratch(ModuleState& state) {
 }
 
 PyRef load_code(ModuleState& state, const Found& found, PyObject* loader) {
+  if (found.module.kind == ModuleKind::kBytecode) return load_sourceless(state, found, loader);
   const PyRef path = py_text(found.path());
   if (!path) return {};
-  if (found.module.kind == ModuleKind::kBytecode) return load_sourceless(state, found, path, loader);
   PyRef code = load_cached(state, found, path);
   if (code || PyErr_Occurred()) return code;
   return compile_source(state, found, path);

@@ -36,12 +36,26 @@ PyObject* only_argument(const char* name, PyObject* const* args, std::size_t cou
   return nullptr;
 }
 
+// Whether the loader is that of the module `fullname`; as everywhere in importlib another's is an ImportError, and None
+// is no name.
+bool is_for(const ModuleState& state, PyObject* self, PyObject* fullname) {
+  const PyRef name = PyRef::steal(PyObject_GetAttr(self, state.str_name.get()));
+  const int same = !name ? -1 : fullname == Py_None ? 1 : PyObject_RichCompareBool(name.get(), fullname, Py_EQ);
+  if (same == 0) {
+    const PyRef message = PyRef::steal(PyUnicode_FromFormat("loader for %S cannot handle %S", name.get(), fullname));
+    if (message) PyErr_SetImportError(message.get(), fullname, nullptr);
+  }
+  return same == 1;
+}
+
 // exec_module(module) of SourceLoader and BytecodeLoader
 PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
                       PyObject* keywords) {
   PyObject* module = only_argument("module", args, count, keywords);
   if (module == nullptr) return nullptr;
   ModuleState& state = type_state(type);
+  const PyRef name = PyRef::steal(PyObject_GetAttr(module, state.str_module_name.get()));
+  if (!name || !is_for(state, self, name.get())) return nullptr;
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
   const auto start = state.trace ? Clock::now() : Clock::time_point();
@@ -60,18 +74,12 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   return result.release();
 }
 
-// get_code(fullname); as everywhere in importlib another module's name is an ImportError, and None is no name.
+// get_code(fullname)
 PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
   PyObject* fullname = count == 0 && keywords == nullptr ? Py_None : only_argument("fullname", args, count, keywords);
   if (fullname == nullptr) return nullptr;
   ModuleState& state = type_state(type);
-  const PyRef name = PyRef::steal(PyObject_GetAttr(self, state.str_name.get()));
-  const int same = !name ? -1 : fullname == Py_None ? 1 : PyObject_RichCompareBool(name.get(), fullname, Py_EQ);
-  if (same == 0) {
-    const PyRef message = PyRef::steal(PyUnicode_FromFormat("loader for %U cannot handle %S", name.get(), fullname));
-    if (message) PyErr_SetImportError(message.get(), fullname, nullptr);
-  }
-  if (same != 1) return nullptr;
+  if (!is_for(state, self, fullname)) return nullptr;
   const Found* found = found_of(state, self);
   return found == nullptr ? nullptr : load_code(state, *found, self).release();
 }

@@ -96,6 +96,7 @@ bool intern_names(ModuleState& state) {
       {state.str_get_code, "get_code"},
       {state.str_cache_from_source, "cache_from_source"},
       {state.str_cache_tag, "cache_tag"},
+      {state.str_module_name, "__name__"},
   };
   for (const auto& item : wanted) {
     item.slot = PyRef::steal(PyUnicode_InternFromString(item.text));

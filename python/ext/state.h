@@ -38,6 +38,7 @@ struct ModuleState {
   // attribute names
   PyRef str_found, str_name, str_path, str_cached, str_set_fileattr, str_locations, str_dict, str_exec, str_check_pycs;
   PyRef str_path_cache, str_path_mtime, str_loaders, str_find_spec, str_get_code, str_cache_from_source, str_cache_tag;
+  PyRef str_module_name;                               // "__name__"
   PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()
 
   PyRef watched;  // dict from a module's name to who is asked for its spec instead of us, see Finder

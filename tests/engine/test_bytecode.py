@@ -93,11 +93,20 @@ def test_broken_bytecode_falls_back_to_the_source(mount, pyc):
 
 
 @pytest.mark.parametrize("pyc", BROKEN.values(), ids=BROKEN.keys())
-def test_broken_bytecode_without_a_source_is_an_import_error(mount, pyc):
+def test_broken_bytecode_without_a_source_is_the_error_that_it_is_on_disk(mount, tmp_path, pyc):
+    """It was an ImportError whatever was wrong with it; SourcelessFileLoader tells EOFError and what marshal raises apart."""
     mounted = mount({"alone.pyc": pyc})
-    with pytest.raises(ImportError) as caught:
-        importlib.import_module("alone")
-    assert (caught.value.name, caught.value.path) == ("alone", f"{mounted.root}/alone.pyc")
+    disk = building.write_files(tmp_path / "disk", {"alone.pyc": pyc})
+    said = []
+    for root, loader in (
+        (mounted.root, importlib.util.find_spec("alone").loader),
+        (disk, building.file_finder(disk).find_spec("alone").loader),
+    ):
+        with pytest.raises(Exception) as caught:
+            loader.get_code("alone")
+        names = (getattr(caught.value, "name", None), str(getattr(caught.value, "path", None)).removeprefix(root))
+        said.append((type(caught.value), str(caught.value).replace(root, "ROOT"), *names))
+    assert said[0] == said[1]
 
 
 def test_sourceless_bytecode_runs_whatever_its_time(mount):

@@ -10,6 +10,7 @@ import runpy
 import sys
 import textwrap
 import tokenize
+import types
 
 import building
 import pytest
@@ -112,6 +113,15 @@ def test_get_filename_and_is_package(package):
 def test_loader_refuses_another_modules_name_as_cpythons_does(package, method):
     with pytest.raises(ImportError):
         getattr(importlib.util.find_spec("pkg.mod").loader, method)("pkg")
+
+
+def test_exec_module_refuses_another_modules_name_as_cpythons_does(package, tmp_path):
+    """It ran the module's code in whatever it was given; found by CPython's test_file_loader."""
+    disk = building.file_finder(building.write_files(tmp_path / "disk", {"mod.py": ""}))
+    for loader in (importlib.util.find_spec("pkg.mod").loader, disk.find_spec("pkg.mod").loader):
+        with pytest.raises(ImportError, match="loader for pkg.mod cannot handle other") as caught:
+            loader.exec_module(types.ModuleType("other"))
+        assert caught.value.name == "other"
 
 
 def test_exec_module_takes_its_argument_by_name(package):
