@@ -213,8 +213,11 @@ def _watch_starts() -> None:
 
 
 def _watch_readers() -> None:
-    """Have what reads distributions and resources patched, now or when it is loaded: it is slow on mounts, or fails."""
-    names = ["importlib.metadata", "pkg_resources"]
+    """Have what reads distributions and resources patched, now or when it is loaded: it is slow on mounts, or fails.
+
+    And importlib.abc, which is to know our finders as it knows importlib's.
+    """
+    names = ["importlib.abc", "importlib.metadata", "pkg_resources"]
     if sys.version_info[:2] == (3, 13):
         names.append("importlib.resources.readers")
     for name in names:

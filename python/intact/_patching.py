@@ -66,6 +66,12 @@ def _patch_readers(module: Any) -> None:
     module.NamespaceReader._resolve = classmethod(resolve)
 
 
+def _patch_abc(module: Any) -> None:
+    """The loaders derive from importlib's, which it knows."""
+    module.MetaPathFinder.register(_engine.Finder)
+    module.PathEntryFinder.register(_engine.EntryFinder)
+
+
 def _patch_metadata(module: Any) -> None:
     """Metadata is read in small files, and many of them: below a root without a descriptor for each."""
     original = module.PathDistribution.read_text
@@ -106,6 +112,7 @@ def _patch_pkgutil(module: Any) -> None:
 
 _PATCHES = {
     "_posixsubprocess": _patch_starts,
+    "importlib.abc": _patch_abc,
     "importlib.metadata": _patch_metadata,
     "importlib.resources.readers": _patch_readers,
     "pkg_resources": _patch_pkg_resources,

@@ -139,6 +139,22 @@ def test_loader_is_an_instance_of_the_one_file_finder_uses(mount, name, kind):
     assert isinstance(importlib.util.find_spec(name).loader, getattr(importlib.machinery, kind))
 
 
+@pytest.mark.parametrize("first", ["importlib.abc", "intact"])
+def test_importlib_abc_knows_ours_as_it_knows_importlibs(first):
+    program = f"""
+import {first}, importlib.abc, importlib.machinery as theirs, intact._engine as ours, intact, zipimport
+names = "MetaPathFinder PathEntryFinder Loader ResourceLoader InspectLoader ExecutionLoader FileLoader SourceLoader"
+def known(kind):
+    return [name for name in names.split() if issubclass(kind, getattr(importlib.abc, name))]
+for one, other in ((ours.Finder, theirs.PathFinder), (ours.EntryFinder, theirs.FileFinder),
+                   (ours.SourceLoader, theirs.SourceFileLoader), (ours.BytecodeLoader, theirs.SourcelessFileLoader),
+                   (ours.ExtensionLoader, theirs.ExtensionFileLoader), (ours.FileLoader, theirs.SourceFileLoader),
+                   (intact.zipimporter, zipimport.zipimporter)):
+    print(known(one) == known(other) or (one, known(one), known(other)))
+"""
+    assert building.output_of("-c", program) == "True\n" * 7
+
+
 def test_finding_twice_gives_equal_specs(mount):
     root = mount(TREE).root
     finder = intact._engine.EntryFinder(root)
