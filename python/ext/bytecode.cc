@@ -73,7 +73,7 @@ int valid_for_source(ModuleState& state, const Found& found, const Header& heade
            header.size == static_cast<std::uint32_t>(size_now(archive, member));
   }
   if (!must_check_source(state, header.flags)) return 1;
-  const PyRef source = read_bytes(state, found.place());
+  const PyRef source = audit_open(found.place()) ? read_bytes(state, found.place()) : PyRef();
   const PyRef magic = PyRef::steal(PyLong_FromLong(PyImport_GetMagicNumber()));
   if (!source || !magic) return -1;
   const PyRef hash = py_call(state.source_hash.get(), magic.get(), source.get());
@@ -147,7 +147,7 @@ PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
   const Index& index = found.mount->index();
   if (!index.has_bytecode_cache()) return {};
   const auto node = index.find(cached_path(state, found.node().path));
-  if (!node || index.is_directory(*node)) return {};
+  if (!node || index.is_directory(*node) || !audit_open({found.mount, *node})) return {};
   BorrowedScratch scratch(state);
   const auto pyc = read_member(scratch, found.mount->archive(), index.node(*node).member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
@@ -160,7 +160,7 @@ PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
 }
 
 PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) {
-  const PyRef source = read_bytes(state, found.place());
+  const PyRef source = audit_open(found.place()) ? read_bytes(state, found.place()) : PyRef();
   if (!source) return {};
   // As in exec_module: a SyntaxError's traceback leaves importlib's frames out.
   PyObject* arguments[] = {state.builtin_compile.get(), source.get(), path.get(), state.str_exec.get(), Py_True};
@@ -169,6 +169,7 @@ PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) 
 }
 
 PyRef load_sourceless(ModuleState& state, const Found& found, PyObject* loader) {
+  if (!audit_open(found.place())) return {};
   BorrowedScratch scratch(state);
   const auto pyc = read_member(scratch, found.mount->archive(), found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
@@ -185,6 +186,15 @@ PyRef load_sourceless(ModuleState& state, const Found& found, PyObject* loader) 
 }
 
 }  // namespace
+
+bool audit_open(const Place& place) {
+  // Called, to make the path, only if there is a hook.
+  PyObject* (*const path_of)(void*) = [](void* at) {
+    const auto& file = *static_cast<const Place*>(at);
+    return py_text(file.mount->path_of(file.node)).release();
+  };
+  return PySys_Audit("open", "O&si", path_of, const_cast<Place*>(&place), "r", O_RDONLY | O_CLOEXEC) == 0;
+}
 
 PyRef read_bytes(ModuleState& state, const Place& place) {
   const Archive& archive = place.mount->archive();

@@ -25,6 +25,10 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path);
 // Gives up the scratch memory that bytecode is read into.
 void free_scratch(ModuleState& state);
 
+// Raises the audit event "open" for a file that import is about to read, as importlib's open does. False with an
+// exception set if a hook refuses.
+bool audit_open(const Place& place);
+
 // importlib's path_stats: {"mtime": seconds, "size": bytes} of a member.
 PyRef path_stats(const Place& place);
 

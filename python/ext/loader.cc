@@ -135,7 +135,7 @@ PyObject* on_path(PyObject* self, ModuleState& state, PyObject* argument, const 
 PyObject* get_data(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {
   ModuleState& state = type_state(type);
   return on_path(self, state, only_argument("path", args, count, keywords), state.file_get_data,
-                 [&](const Place& place) { return read_bytes(state, place); });
+                 [&](const Place& place) { return audit_open(place) ? read_bytes(state, place) : PyRef(); });
 }
 
 PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count, PyObject* keywords) {

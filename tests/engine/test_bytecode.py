@@ -181,3 +181,51 @@ def test_source_edited_within_a_second_is_told_by_its_size(mount):
     mounted = mount({"mod.py": SOURCE, cached("mod.py"): PYC}, "directory")
     building.write_files(mounted.root, {"mod.py": "which = 'edited'"})
     assert importlib.import_module("mod").which == "edited"
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"mod.py": SOURCE},
+        {"mod.py": SOURCE, cached("mod.py"): PYC},
+        {"mod.py": SOURCE, cached("mod.py"): building.hash_pyc(SOURCE)},
+        {"mod.pyc": PYC},
+    ],
+    ids=["source", "cached", "hashed", "sourceless"],
+)
+def test_audit_events_are_those_of_files(tmp_path, tree):
+    """import, open, compile and exec; but for marshal's, and for opening bytecode that is not there, which is not tried."""
+    archive = building.write_zip(tmp_path / "a.zip", tree)
+    disk = building.write_files(tmp_path / "disk", tree)
+    program = f"""
+import importlib.util, os, sys, intact
+KINDS, events = ("import", "open", "compile", "exec"), None
+def hear(event, arguments):
+    if events is not None and event in KINDS:
+        if event != "open" or os.path.exists(arguments[0]):
+            named = arguments[0].co_filename if event == "exec" else arguments[event == "compile"]
+            events.append((event, str(named).removeprefix(root), arguments[1:] if event == "open" else None))
+sys.addaudithook(hear)
+told = []
+for root in {disk!r}, {archive!r}:
+    mounted = intact.mount(root) if root.endswith("zip") else sys.path.append(root)
+    spec = importlib.util.find_spec("mod")
+    events = []
+    import mod
+    mod.__loader__.get_data(root + "/" + {next(iter(tree))!r})
+    told, events = [*told, events], None
+    del sys.modules["mod"]
+    sys.path.remove(root)
+print(told[0] == told[1] or told)
+"""
+    assert building.output_of("-c", program) == "True\n"
+
+
+def test_opening_an_archive_is_audited(tmp_path):
+    archive = building.write_zip(tmp_path / "a.zip", {})
+    program = (
+        "import sys, intact; opened = []\n"
+        "sys.addaudithook(lambda event, arguments: event == 'open' and opened.append(arguments[:2]))\n"
+        "intact.mount(sys.argv[1]); print((sys.argv[1], 'r') in opened)"
+    )
+    assert building.output_of("-c", program, archive) == "True\n"
