@@ -4,6 +4,8 @@ import json
 import tomllib
 from pathlib import Path
 
+from suites import SUITES
+
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE / "figures.json"
 PAGE = HERE.parents[1] / "docs" / "compliance.md"
@@ -20,7 +22,8 @@ def write(version, full_version, table):
     figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     rows = {(row["suite"], row["mode"]): row for row in figures.get(version, {}).get("suites", [])}
     rows |= {(row["suite"], row["mode"]): row for row in table}
-    figures[version] = {"python": full_version, "suites": list(rows.values())}
+    order = [(suite, mode) for suite, (_, modes) in SUITES.items() for mode in modes]
+    figures[version] = {"python": full_version, "suites": [rows[key] for key in order if key in rows]}
     FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
     PAGE.write_text(page())
 

@@ -60,6 +60,10 @@ class Python:
                 lines.append(
                     f"import sys; exec(compile(open({program!r}).read(), {program!r}, 'exec'), {{'MODE': {mode!r}}})"
                 )
+            if mode == "packed":
+                lines.append("import packed; packed.substitute_hook()")
+            if mode in ("packed", "loaders"):
+                (packages / "packed.py").symlink_to(HERE / "packed.py")
             (packages / "suite.pth").write_text("\n".join(lines) + "\n")
             self._environments[mode] = directory / "bin" / "python"
         return str(self._environments[mode])
@@ -87,6 +91,7 @@ def session(python, suite, mode):
             "tests": SUITES[suite][0],
             "mount": python.archive() if mounted else None,
             "in_memory": mode == "in-memory",
+            "machinery": mode == "loaders",
             "out": str(out),
         }
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "INTACT"))}

@@ -1,12 +1,13 @@
 """Runs one of CPython's suites in this process and writes what became of each test, as JSON. Started by run.py.
 
-session.py '{"tests": [module...], "mount": archive or null, "in_memory": bool, "out": path}'
+session.py '{"tests": [module...], "mount": archive or null, "in_memory": bool, "machinery": bool, "out": path}'
 """
 
 import json
 import os
 import sys
 import unittest
+import unittest.mock  # some suites use it without importing it; `python -m test` has it
 
 
 class Outcomes(unittest.TestResult):
@@ -68,6 +69,10 @@ def main():
         # The finder does not need it there, and tests tidy up by deleting files in every directory of sys.path: below a
         # root that fails as on any read-only file system.
         sys.path[:] = [entry for entry in sys.path if entry != mounted.root]
+    if spec["machinery"]:
+        import packed
+
+        packed.substitute_in(suite)
     result = Outcomes()
     suite.run(result)
     calls = 0

@@ -1,0 +1,159 @@
+"""Directories that tests write, answered from archives: finders and loaders of importlib.machinery whose answers are ours.
+
+Whenever a finder is asked, or a loader made, the directory as it then is is packed into a zip in memory and mounted under the
+directory's own path. What our finder finds there is the answer; its loader keeps the mount, which is taken out of the tree
+at once, so that what is written later is packed when it is asked for.
+"""
+
+import atexit
+import importlib.machinery
+import io
+import os
+import sys
+import types
+import unittest
+import zipfile
+from pathlib import Path
+
+from intact import _engine
+
+EARLIEST, LATEST = 315532800, 4354819200  # seconds: the times that a zip can have
+MANY = 500  # files; no test makes a directory of more
+calls = 0  # that found something of ours
+_packed = {}  # directory to (what was in it, its mount)
+
+
+def _mount(directory):
+    """The mount of a directory as it is, not attached: loaders of one state are equal, as they share it."""
+    paths = [path for path in sorted(Path(directory).rglob("*")) if path.is_dir() or path.is_file()]
+    if len(paths) > MANY:
+        raise ValueError(f"{directory} has {len(paths)} files")
+    state = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+    if directory not in _packed or _packed[directory][0] != state:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, mtime, _ in state:
+                if path.is_dir() or EARLIEST <= mtime // 10**9 < LATEST:
+                    archive.write(path, path.relative_to(directory))
+                else:
+                    archive.writestr(str(path.relative_to(directory)), path.read_bytes())
+        _packed[directory] = state, _engine.Mount(buffer.getvalue(), directory, directory, (), files=False)
+    return _engine.Mount(_packed[directory][1], directory, directory, ())
+
+
+def ask(directory, question):
+    """What question(our finder of the directory) gives."""
+    global calls
+    mount = _mount(directory)
+    mount._attach()
+    try:
+        answer = question(_engine.EntryFinder(directory))
+    finally:
+        mount._detach()
+    calls += bool(answer)
+    return answer
+
+
+def write_calls():
+    """What this process counted, a line for each: a test may start others."""
+    log = os.environ.get("INTACT_CALLS")
+    if log and calls:
+        with open(log, "a") as file:
+            file.write(f"{calls}\n")
+
+
+class FileFinder(importlib.machinery.FileFinder):
+    """FileFinder(path, *details) for one directory; what the details say is not asked.
+
+    Derived for those who look at the type, and for what 3.11 deprecates, find_loader and find_module, which ask find_spec.
+    """
+
+    @classmethod
+    def path_hook(cls, *details):
+        def hook(path):
+            if not os.path.isdir(path or "."):
+                raise ImportError("only directories are supported", path=path)
+            return cls(path, *details)
+
+        return hook
+
+    def find_spec(self, fullname, target=None):
+        directory = os.path.abspath(self.path)
+        if not os.path.isdir(directory) or not os.access(directory, os.R_OK):
+            return None
+        return ask(directory, lambda finder: finder.find_spec(fullname, target))
+
+    def iter_modules(self, prefix=""):
+        return ask(os.path.abspath(self.path), lambda finder: finder.iter_modules(prefix))
+
+
+def _loader_at(path):
+    """The loader that our finder finds for the file at `path`, which may be a package's __init__; None if it finds another."""
+    if not isinstance(path, str) or not os.path.isfile(path):
+        return None
+    place, base = os.path.split(os.path.abspath(path))
+    name = base.partition(".")[0]
+    if name == "__init__":
+        place, name = os.path.split(place)
+    spec = ask(place, lambda finder: finder.find_spec(name))
+    return spec.loader if spec is not None and spec.origin == os.path.abspath(path) else None
+
+
+class _Kind(type):
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, cls.ours)
+
+
+def _stand_in(ours):
+    """A class whose objects are ours: found for the path, and called `name`."""
+
+    class Loader(metaclass=_Kind):
+        def __new__(cls, name, path):
+            found = _loader_at(path)
+            if not isinstance(found, ours):
+                return ours(name, path)  # of what lies nowhere; it can be compared, and asked whether it is a package's
+            found.name = name
+            return found
+
+    Loader.ours = ours
+    return Loader
+
+
+def machinery():
+    """importlib.machinery with ours in it."""
+    module = types.ModuleType("importlib.machinery")
+    vars(module).update(vars(importlib.machinery))
+    module.FileFinder = FileFinder
+    module.SourceFileLoader = _stand_in(_engine.SourceLoader)
+    module.SourcelessFileLoader = _stand_in(_engine.BytecodeLoader)
+    module.ExtensionFileLoader = _stand_in(_engine.ExtensionLoader)
+    return module
+
+
+def substitute_in(suite, ours=None):
+    """In every test class of the suite that has a `machinery`."""
+    ours = ours or machinery()
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            substitute_in(test, ours)
+        elif hasattr(type(test), "machinery"):
+            type(test).machinery = ours
+
+
+def substitute_hook():
+    """On sys.path_hooks, for directories below that of temporary files, where the suites write; run as Python starts."""
+    place = os.environ.get("TMPDIR")
+    if not place:
+        return  # a test has taken the environment away
+
+    def hook(path):
+        directory = os.path.abspath(path or ".")
+        if not (directory + "/").startswith(place + "/"):
+            raise ImportError("not a directory of tests", path=path)
+        return FileFinder.path_hook()(path)
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.clear()
+
+
+atexit.register(write_calls)
