@@ -1,12 +1,15 @@
 """Keeps tests apart: what one mounts, imports or puts on sys.path is gone before the next."""
 
 import importlib
+import itertools
 import sys
 import zipfile
 
 import building
+import disk
 import hypothesis
 import intact
+import intact._engine
 import pytest
 
 hypothesis.settings.register_profile(
@@ -57,5 +60,25 @@ def mount(tmp_path):
         if kind == "directory":
             return intact.mount(building.write_files(tmp_path / f"mounted{number}", tree), **options)
         return intact.mount(building.write_zip(tmp_path / f"mounted{number}.zip", tree, compression), **options)
+
+    return make
+
+
+@pytest.fixture
+def finder(mount):
+    mount({"mounted.py": ""})
+    return next(finder for finder in sys.meta_path if isinstance(finder, intact._engine.Finder))
+
+
+@pytest.fixture
+def on_path(tmp_path):
+    """Writes a tree to a directory, which stands first on sys.path, and lets PathFinder list it."""
+    count = itertools.count()
+
+    def make(tree):
+        directory = building.write_files(tmp_path / f"files{next(count)}", {**tree, disk.MARKER: ""})
+        sys.path.insert(0, directory)
+        disk.listed(directory)
+        return directory
 
     return make
