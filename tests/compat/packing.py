@@ -24,3 +24,8 @@ def packed(tree, compression=zipfile.ZIP_DEFLATED):
                 info.external_attr, content = 0o120777 << 16, content.target
             archive.writestr(info, content)
     return buffer.getvalue()
+
+
+LOWER = packed({"a.txt": "lower", "dir/": "", "dir/x": "x", "only/deep/y": "y", "Case/Z": "z", "plain": "no suffix"})
+UPPER = packed({"a.txt": "upper", "dir/w": "w", "b.txt": "b"})
+LINKED = packed({"a.txt": "a", "link": Link("a.txt")}, zipfile.ZIP_STORED)
