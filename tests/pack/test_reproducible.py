@@ -11,6 +11,7 @@ import zipfile
 import index as indexes
 import pytest
 from support import making
+from support.environment import EMPTY
 
 # More modules than are compiled in one process, with what is kept in the order of hashes, and what is interned or not.
 BODY = """
@@ -47,7 +48,7 @@ def pack(index, tmp_path_factory):
         for directory in "home", "tmp", "work":
             (machine / directory).mkdir()
         write_inputs(machine / "work", index.own, order)
-        environment = {
+        environment = EMPTY | {
             "PATH": os.environ["PATH"],
             "HOME": str(home or machine / "home"),
             "TMPDIR": str(machine / "tmp"),
