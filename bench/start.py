@@ -15,9 +15,10 @@ import peers
 from phases import Bench
 from rows import START_ROWS
 
-# Rounds of what takes seconds, and does not need many to be told apart.
+ROUNDS = 25  # of what is judged: starts that are a few hundredths apart
+# Of what takes seconds, and of what is not judged and needs fewer to be told apart.
 FEWER = {"memory": 2, "pack": 3}
-FRESH_OF_OTHERS = 2
+FRESH_OF_OTHERS, WARM_OF_OTHERS = 2, 7
 
 
 def overview(bench, figures):
@@ -68,15 +69,16 @@ def show(found):
 
 
 def main():
-    options = compare.arguments(__doc__, "bench-start.json")
+    options = compare.arguments(__doc__, "bench-start.json", ROUNDS)
     rows, sides = compare.chosen(START_ROWS, options)
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     bench = Bench(compare.ROOT / "build" / "bench" / tag / "start", sides)
     fewer = {}
     for side in sides:
         _, peer, phase = side.split("/")
-        others = phase == "fresh" and peer not in ("venv", "intact")
-        fewer[side] = FRESH_OF_OTHERS if others else FEWER.get(phase, options.rounds)
+        fewer[side] = FEWER.get(phase, options.rounds)
+        if peer not in ("venv", "intact") and phase in ("fresh", "warm"):
+            fewer[side] = FRESH_OF_OTHERS if phase == "fresh" else WARM_OF_OTHERS
     figures = compare.collect(sides, options.rounds, bench.measure, fewer)
     found = overview(bench, figures)
     results = [compare.judge(row, figures) for row in rows]
