@@ -80,14 +80,9 @@ std::optional<Place> find_by_path(const Snapshot& tree, const SearchScope& scope
 }
 
 std::optional<Place> find_by_name(const Snapshot& tree, const MountPtr& own, std::string_view name) {
-  if (own) {  // not asked of the tree: a mount that is not published has its own libraries all the same
-    for (const std::uint32_t node : own->index().shared_objects()) {
-      if (own->index().node(node).name() == name) return Place{own, node};
-    }
-  }
-  std::vector<Place> places = tree.shared_objects(name);
-  if (places.empty()) return std::nullopt;
-  return std::move(places.front());
+  // Not asked of the tree: a mount that is not published has its own libraries all the same.
+  if (const auto node = own ? own->index().find_shared_object(name) : std::nullopt) return Place{own, *node};
+  return tree.find_shared_object(name);
 }
 
 }  // namespace intact

@@ -304,4 +304,11 @@ const std::vector<std::uint32_t>& Index::shared_objects() const {
   });
 }
 
+std::optional<std::uint32_t> Index::find_shared_object(std::string_view base_name) const {
+  for (const std::uint32_t number : shared_objects()) {
+    if (node(number).name() == base_name) return number;
+  }
+  return std::nullopt;
+}
+
 }  // namespace intact

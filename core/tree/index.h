@@ -93,6 +93,8 @@ class Index {
   // Files whose name looks like a shared library (".so" at the end or ".so." within), for look-ups by bare name. In the
   // archive's order.
   const std::vector<std::uint32_t>& shared_objects() const;
+  // The first of them of this base name.
+  std::optional<std::uint32_t> find_shared_object(std::string_view base_name) const;
 
  private:
   // Members from `first` to before `end` lie in one directory; their names begin at `base` in their paths.

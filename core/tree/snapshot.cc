@@ -145,14 +145,11 @@ std::vector<Place> Snapshot::lookup_all(std::string_view path) const {
   return found;
 }
 
-std::vector<Place> Snapshot::shared_objects(std::string_view base_name) const {
-  std::vector<Place> found;
+std::optional<Place> Snapshot::find_shared_object(std::string_view base_name) const {
   for (const MountPtr& mount : mounts_) {
-    for (const std::uint32_t node : mount->index().shared_objects()) {
-      if (mount->index().node(node).name() == base_name) found.push_back({mount, node});
-    }
+    if (const auto node = mount->index().find_shared_object(base_name)) return Place{mount, *node};
   }
-  return found;
+  return std::nullopt;
 }
 
 }  // namespace intact

@@ -110,8 +110,8 @@ class Snapshot {
   // The owner of a mount of this snapshot.
   MountPtr pin(const Mount* mount) const;
 
-  // Shared objects of this base name, newest mount first.
-  std::vector<Place> shared_objects(std::string_view base_name) const;
+  // The shared object of this base name in the newest mount that has one.
+  std::optional<Place> find_shared_object(std::string_view base_name) const;
 
  private:
   struct TopLevel {

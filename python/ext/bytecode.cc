@@ -178,14 +178,19 @@ PyRef load_sourceless(ModuleState& state, const Found& found, PyObject* loader) 
   }
   if (PyErr_Occurred()) return {};
   // What is wrong with it, importlib says.
-  PyObject* importlibs = reinterpret_cast<PyObject*>(
-      PyType_GetSlot(reinterpret_cast<PyTypeObject*>(state.bytecode_loader_type.get()), Py_tp_base));
-  const PyRef get_code = PyRef::steal(PyObject_GetAttr(importlibs, state.str_get_code.get()));
-  const PyRef name = PyRef::steal(get_code ? PyObject_GetAttr(loader, state.str_name.get()) : nullptr);
-  return name ? py_call(get_code.get(), loader, name.get()) : PyRef();
+  const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get()));
+  return name ? importlibs_code(state, state.bytecode_loader_type, loader, name.get()) : PyRef();
 }
 
 }  // namespace
+
+PyRef importlibs_code(ModuleState& state, const PyRef& type, PyObject* loader, PyObject* fullname) {
+  auto* base = static_cast<PyObject*>(PyType_GetSlot(reinterpret_cast<PyTypeObject*>(type.get()), Py_tp_base));
+  const PyRef get_code = PyRef::steal(PyObject_GetAttr(base, state.str_get_code.get()));
+  return get_code ? py_call(get_code.get(), loader, fullname) : PyRef();
+}
+
+bool audit_open(PyObject* path) { return PySys_Audit("open", "Osi", path, "r", O_RDONLY | O_CLOEXEC) == 0; }
 
 bool audit_open(const Place& place) {
   // Called, to make the path, only if there is a hook.
@@ -232,7 +237,7 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   if (!valid) return {};
   // Only now, or hooks would hear twice of what importlib then opens.
   const PyRef opened = py_text(cached);
-  if (!opened || PySys_Audit("open", "Osi", opened.get(), "r", O_RDONLY | O_CLOEXEC) < 0) return {};
+  if (!opened || !audit_open(opened.get())) return {};
   PyRef code = unmarshal(pyc);
   if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
   return code;

@@ -27,7 +27,11 @@ void free_scratch(ModuleState& state);
 
 // Raises the audit event "open" for a file that import is about to read, as importlib's open does. False with an
 // exception set if a hook refuses.
+bool audit_open(PyObject* path);
 bool audit_open(const Place& place);
+
+// get_code(fullname) of the class of importlib's from which the loader's `type` is derived.
+PyRef importlibs_code(ModuleState& state, const PyRef& type, PyObject* loader, PyObject* fullname);
 
 // importlib's path_stats: {"mtime": seconds, "size": bytes} of a member.
 PyRef path_stats(const Place& place);

@@ -19,14 +19,10 @@ bool status_of(const std::string& path, struct stat& status) {
   return failed == 0;
 }
 
-bool is_file(const std::string& path) {
+// S_IFREG, S_IFDIR and so on; 0 if nothing is there.
+mode_t type_of(const std::string& path) {
   struct stat status;
-  return status_of(path, status) && S_ISREG(status.st_mode);
-}
-
-bool is_directory(const std::string& path) {
-  struct stat status;
-  return status_of(path, status) && S_ISDIR(status.st_mode);
+  return status_of(path, status) ? status.st_mode & S_IFMT : 0;
 }
 
 // The time as os.stat gives it, which FileFinder keeps.
@@ -76,7 +72,7 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
       if (listed < 0) return {};
       if (listed == 0) continue;
     }
-    if (!is_file(path)) continue;
+    if (type_of(path) != S_IFREG) continue;
     const bool source = loader_type == state.source_file_loader_type.get() && path.ends_with(".py") &&
                         state.source_loader_class.unchanged();
     const PyRef origin = py_text(path);
@@ -112,7 +108,7 @@ std::optional<PyRef> find_on_disk(ModuleState& state, PyObject* directory, PyObj
   if (package) spec = find_file(state, *listing, fullname, stem + "/__init__", package);
   if (!spec && !PyErr_Occurred()) spec = find_file(state, *listing, fullname, stem, PyRef());
   if (PyErr_Occurred()) return std::nullopt;
-  if (!spec && package && is_directory(stem)) return std::nullopt;  // a portion of a namespace package, perhaps
+  if (!spec && package && type_of(stem) == S_IFDIR) return std::nullopt;  // a portion of a namespace package, perhaps
   return spec;
 }
 

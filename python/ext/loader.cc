@@ -167,8 +167,7 @@ PyObject* get_file_code(PyObject* self, PyTypeObject* type, PyObject* const* arg
   if (state.import_depth.load() == 0) free_scratch(state);
   if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OSError)) PyErr_Clear();  // an audit hook's; importlib goes on
   if (code || PyErr_Occurred()) return code.release();
-  const PyRef get_code = PyRef::steal(PyObject_GetAttr(state.source_file_loader_type.get(), state.str_get_code.get()));
-  return get_code ? py_call(get_code.get(), self, fullname).release() : nullptr;
+  return importlibs_code(state, state.file_loader_type, self, fullname).release();
 }
 
 // FileLoader is equal to the SourceFileLoader in whose place it is, as importlib has two of those equal.

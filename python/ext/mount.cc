@@ -11,6 +11,7 @@
 
 #include "core/elf/elf_file.h"
 #include "core/redirect/redirect.h"
+#include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
 
@@ -117,8 +118,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   if (PyObject_TypeCheck(source, reinterpret_cast<PyTypeObject*>(state.mount_type.get())))
     return share_mount(type, *cast(source));
   state.graveyard->empty();
-  if (PyUnicode_Check(source) && descriptor < 0 && PySys_Audit("open", "Osi", source, "r", O_RDONLY | O_CLOEXEC) < 0)
-    return nullptr;
+  if (PyUnicode_Check(source) && descriptor < 0 && !audit_open(source)) return nullptr;
   MountOptions options{.root = path_text(root),
                        .name = path_text(name),
                        .prefixes = {},

@@ -69,8 +69,8 @@ inline PyRef list_item(PyObject* list, Py_ssize_t i) {
   return PyRef::borrow(i < PyList_GET_SIZE(list) ? PyList_GET_ITEM(list, i) : nullptr);
 #endif
 }
-inline PyRef dict_item(PyObject* dict,
-                       PyObject* key) {  // an exception may be set: a key's comparison is anybody's code
+// An exception may be set: a key's comparison is anybody's code.
+inline PyRef dict_item(PyObject* dict, PyObject* key) {
 #if PY_VERSION_HEX >= 0x030D0000
   PyObject* item = nullptr;
   PyDict_GetItemRef(dict, key, &item);
