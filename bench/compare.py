@@ -7,6 +7,7 @@ nothing to compare with, the figure is the largest that was seen.
 """
 
 import argparse
+import json
 import statistics
 import sys
 from pathlib import Path
@@ -61,6 +62,14 @@ def judge(row, figures):
     if row.measure == "wall":
         result["cpu_ratio"] = least(figures[row.side], "cpu") / least(figures[row.against], "cpu")
     return result
+
+
+def conclude(rows, figures, options):
+    """Judges the rows, writes and shows what comes of it; whether a figure missed its limit."""
+    results = [judge(row, figures) for row in rows]
+    options.json.write_text(json.dumps(results, indent=1) + "\n")
+    show(results)
+    return any(map(missed, results))
 
 
 def least(runs, measure):

@@ -118,10 +118,7 @@ def main():
         counts = {figures[side][0]["count"] for side in (row.side, row.against)}
         if len(counts) > 1:
             sys.exit(f"bench: the sides of {row.name!r} did not do the same: {counts}")
-    results = [compare.judge(row, figures) for row in rows]
-    options.json.write_text(json.dumps(results, indent=1) + "\n")
-    compare.show(results)
-    return any(map(compare.missed, results))
+    return compare.conclude(rows, figures, options)
 
 
 if __name__ == "__main__":

@@ -75,10 +75,7 @@ def main():
     counts = agree(figures)
     if counts:
         print(f"{min(counts.values())} standard-library modules")
-    results = [compare.judge(row, figures) for row in rows]
-    options.json.write_text(json.dumps(results, indent=1) + "\n")
-    compare.show(results)
-    return any(map(compare.missed, results))
+    return compare.conclude(rows, figures, options)
 
 
 if __name__ == "__main__":

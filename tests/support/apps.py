@@ -42,15 +42,10 @@ def can_be_read_only():
 
 def run(app, scratch=None, *, flags=("-I", "-S"), wrapper=()):
     """Runs `app` with HOME and a temporary directory in `scratch`, or without; `wrapper` goes before the command."""
-    done = subprocess.run(
+    done = packages.finished(
         [*wrapper, PYTHON, *flags, "-X", "faulthandler", str(app)],
         cwd="/",
         env=packages.environment(*_places(scratch)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
         timeout=600,
     )
     return packages.Outcome.of(done)

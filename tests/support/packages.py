@@ -107,9 +107,11 @@ class Interpreter:
 
     def sources(self, layout, checks):
         paths = self.wheels(checks)
-        return {"wheels": lambda: paths, "merged": lambda: [self.merged(paths)], "files": lambda: [self.installed(paths)]}[
-            layout
-        ]()
+        return {
+            "wheels": lambda: paths,
+            "merged": lambda: [self.merged(paths)],
+            "files": lambda: [self.installed(paths)],
+        }[layout]()
 
 
 @dataclasses.dataclass
@@ -146,6 +148,19 @@ def environment(home, temporary):
     return kept
 
 
+def finished(command, **options):
+    """What subprocess.run gives of a program that is asked nothing, whose two outputs are one text."""
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        **options,
+    )
+
+
 def run(interpreter, layout, sources, checks, scratch, *, wrapper=(), descriptors=None, timeout=600):
     """Runs `checks` in one fresh process; `wrapper` goes before the command, `descriptors` limits open files."""
     spec = {
@@ -159,15 +174,10 @@ def run(interpreter, layout, sources, checks, scratch, *, wrapper=(), descriptor
         if descriptors:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
-    done = subprocess.run(
+    done = finished(
         [*wrapper, interpreter.executable, "-I", "-S", "-X", "faulthandler", str(BOOTSTRAP), json.dumps(spec)],
         cwd=f"{scratch}",
         env=environment(f"{scratch}/home", f"{scratch}/tmp"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
         timeout=timeout,
         preexec_fn=limit,
     )
