@@ -20,10 +20,10 @@ Error Archive::member_error(std::size_t index, std::string reason, std::optional
   return Error{ErrorCode::kMember, std::move(reason), name_, std::string(member_name(index).path), offset};
 }
 
-Result<std::unique_ptr<Archive>> open_archive(Source source, const Limits& limits) {
+Result<std::unique_ptr<Archive>> open_archive(Source source, const OpenOptions& options) {
   const std::string name = source.name;
   for (const Format* format : kFormats) {
-    auto opened = format->open(source, limits);
+    auto opened = format->open(source, options);
     if (!opened) {
       Error error = std::move(opened).error();
       error.archive = name;
@@ -34,7 +34,7 @@ Result<std::unique_ptr<Archive>> open_archive(Source source, const Limits& limit
   return Error{ErrorCode::kArchive, "of no known archive format", name};
 }
 
-Result<std::unique_ptr<Archive>> open_archive(const std::string& path, const Limits& limits) {
+Result<std::unique_ptr<Archive>> open_archive(const std::string& path, const OpenOptions& options) {
   if (path.find('\0') != std::string::npos) return Error{ErrorCode::kArgument, "a path with a NUL", path};
   // Not to wait for a writer if this is a FIFO; for files and directories O_NONBLOCK means nothing.
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -43,7 +43,7 @@ Result<std::unique_ptr<Archive>> open_archive(const std::string& path, const Lim
     error.archive = path;
     return error;
   }
-  return open_archive(Source{path, std::move(fd)}, limits);
+  return open_archive(Source{path, std::move(fd)}, options);
 }
 
 }  // namespace intact

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,17 @@ struct Limits {
   std::uint64_t members = 4'000'000;
   std::uint64_t member_size = std::uint64_t{4} << 30;     // bytes, unpacked
   std::uint64_t directory_size = std::uint64_t{1} << 30;  // bytes of the central directory
+};
+
+struct OpenOptions {
+  // The password as bytes, nothing if there is none. Called while an archive is opened, once, and only if something in
+  // it is encrypted; never afterwards.
+  using Password = std::function<Result<std::optional<std::string>>()>;
+
+  OpenOptions(Limits limits = {}) : limits(limits) {}
+
+  Limits limits;
+  Password password = {};
 };
 
 struct MemberName {
@@ -58,8 +70,15 @@ struct Extent {
 
 // Where an archive's bytes come from.
 struct Source {
+  // A part of a file that is an archive by itself: a stored member of another one.
+  struct Window {
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+
   std::string name;  // what errors call it: a path, or the name given to bytes
   std::variant<Bytes, UniqueFd> bytes;
+  std::optional<Window> window = {};  // of a file
 };
 
 class Archive {
@@ -82,7 +101,7 @@ class Archive {
   // Seconds since the epoch.
   virtual std::int64_t mtime(std::size_t index) const = 0;
 
-  // The file or directory that it is read from, owned by the archive; -1 for memory.
+  // The file or directory that it is read from, owned by the archive; -1 for memory and for a part of a file.
   virtual int descriptor() const { return -1; }
 
   // The member whole, its CRC-32 checked. A stored member of an archive in memory is not copied.
@@ -114,9 +133,9 @@ class Archive {
 };
 
 // Opens with the first format that knows the source; an error of code kArchive if none does.
-Result<std::unique_ptr<Archive>> open_archive(Source source, const Limits& limits);
+Result<std::unique_ptr<Archive>> open_archive(Source source, const OpenOptions& options);
 
 // Opens the file or directory at `path`; errors of code kSystem if it cannot be opened.
-Result<std::unique_ptr<Archive>> open_archive(const std::string& path, const Limits& limits);
+Result<std::unique_ptr<Archive>> open_archive(const std::string& path, const OpenOptions& options);
 
 }  // namespace intact

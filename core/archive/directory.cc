@@ -231,16 +231,16 @@ std::string real_path_of(const std::string& name, int fd) {
   return resolved;
 }
 
-Result<std::unique_ptr<Archive>> open_directory(Source& source, const Limits& limits) {
+Result<std::unique_ptr<Archive>> open_directory(Source& source, const OpenOptions& options) {
   auto* fd = std::get_if<UniqueFd>(&source.bytes);
   if (!fd) return std::unique_ptr<Archive>();
   struct stat status;
   if (::fstat(fd->get(), &status) != 0) return system_error(errno, "cannot stat");
   if (!S_ISDIR(status.st_mode)) return std::unique_ptr<Archive>();
-  INTACT_ASSIGN(Found found, walk(fd->get(), limits));
+  INTACT_ASSIGN(Found found, walk(fd->get(), options.limits));
   std::string real_root = real_path_of(source.name, fd->get());
   return std::unique_ptr<Archive>(
-      std::make_unique<DirectoryArchive>(source.name, std::move(*fd), std::move(real_root), std::move(found), limits));
+      std::make_unique<DirectoryArchive>(source.name, std::move(*fd), std::move(real_root), std::move(found), options.limits));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ struct Format {
   const char* name;
   // Null if the source is not of this format, and then the source is as it was; an error if it is and is broken.
   // The error need not name the archive.
-  Result<std::unique_ptr<Archive>> (*open)(Source& source, const Limits& limits);
+  Result<std::unique_ptr<Archive>> (*open)(Source& source, const OpenOptions& options);
 };
 
 extern const Format kDirectoryFormat;

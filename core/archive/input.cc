@@ -1,5 +1,6 @@
 #include "core/archive/input.h"
 
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -18,6 +19,25 @@ std::span<const std::byte> bounded(std::span<const std::byte> bytes, std::uint64
 
 }  // namespace
 
+Result<std::optional<Input>> Input::open(Source& source) {
+  if (auto* bytes = std::get_if<Bytes>(&source.bytes)) return std::optional<Input>(Input(*bytes));
+  auto& fd = std::get<UniqueFd>(source.bytes);
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0) return system_error(errno, "cannot stat");
+  if (!S_ISREG(status.st_mode)) return std::optional<Input>();
+  auto size = static_cast<std::uint64_t>(status.st_size);
+  if (const auto& window = source.window) {
+    if (window->offset > size || window->size > size - window->offset)
+      return Error{ErrorCode::kArchive, "a part of a file that is no longer as long", {}, {}, window->offset};
+    size = window->size;
+  }
+  return std::optional<Input>(Input(std::move(fd), source.window, size));
+}
+
+void Input::give_back(Source& source) {
+  if (!in_memory()) source.bytes = std::move(file_);
+}
+
 Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
   if (in_memory()) {
     const auto from = bounded(memory_.span(), offset, head.size() + target.size());
@@ -29,7 +49,7 @@ Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::
   }
   while (!head.empty() || !target.empty()) {
     const iovec parts[] = {{head.data(), head.size()}, {target.data(), target.size()}};
-    const ssize_t got = ::preadv(file_.get(), parts, 2, static_cast<off_t>(offset));
+    const ssize_t got = ::preadv(file_.get(), parts, 2, static_cast<off_t>(start() + offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       Error error = system_error(errno, "cannot read");

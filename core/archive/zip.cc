@@ -12,8 +12,6 @@
 //
 // docs/formats/zip.md says what is read and what is refused.
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstdio>
 
@@ -59,7 +57,7 @@ class ZipArchive final : public Archive {
   std::size_t size() const override { return directory_.size(); }
   Member member(std::size_t index) const override { return directory_.entry(index); }
   MemberName member_name(std::size_t index) const override { return directory_.member_name(index); }
-  int descriptor() const override { return input_.fd(); }
+  int descriptor() const override { return input_.whole_file(); }
   std::size_t unreachable() const override { return directory_.unreachable(); }
 
   std::int64_t mtime(std::size_t index) const override { return directory_.mtime(index); }
@@ -127,7 +125,7 @@ Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
   INTACT_TRY(admit(entry));
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t offset, find_data(entry, *workspace));
-  return std::optional(Extent{input_.fd(), offset, entry.size});
+  return std::optional(input_.extent(offset, entry.size));
 }
 
 Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
@@ -284,30 +282,21 @@ Result<void> ZipArchive::fetch(const Entry& entry, std::uint64_t offset, std::sp
   return error;
 }
 
-Result<std::optional<Input>> make_input(Source& source) {
-  if (auto* bytes = std::get_if<Bytes>(&source.bytes)) return std::optional<Input>(*bytes);
-  auto& fd = std::get<UniqueFd>(source.bytes);
-  struct stat status;
-  if (::fstat(fd.get(), &status) != 0) return system_error(errno, "cannot stat");
-  if (!S_ISREG(status.st_mode)) return std::optional<Input>();
-  return std::optional<Input>(std::in_place, std::move(fd), static_cast<std::uint64_t>(status.st_size));
-}
-
 Result<std::unique_ptr<ZipArchive>> open_at(const DirectoryPlace& place, const char* format, const std::string& name,
-                                            Input input, const Limits& limits) {
-  INTACT_ASSIGN(auto directory, ZipDirectory::read(input, place, limits));
-  return std::make_unique<ZipArchive>(format, name, std::move(input), std::move(directory), limits);
+                                            Input input, const OpenOptions& options) {
+  INTACT_ASSIGN(auto directory, ZipDirectory::read(input, place, options.limits));
+  return std::make_unique<ZipArchive>(format, name, std::move(input), std::move(directory), options.limits);
 }
 
-Result<std::unique_ptr<Archive>> open_zip(Source& source, const Limits& limits) {
-  INTACT_ASSIGN(auto input, make_input(source));
+Result<std::unique_ptr<Archive>> open_zip(Source& source, const OpenOptions& options) {
+  INTACT_ASSIGN(auto input, Input::open(source));
   if (!input) return std::unique_ptr<Archive>();
   INTACT_ASSIGN(const auto place, find_directory(*input));
   if (!place) {
-    if (!input->in_memory()) source.bytes = input->release();
+    input->give_back(source);
     return std::unique_ptr<Archive>();
   }
-  INTACT_ASSIGN(auto archive, open_at(*place, "zip", source.name, *std::move(input), limits));
+  INTACT_ASSIGN(auto archive, open_at(*place, "zip", source.name, *std::move(input), options));
   auto end = archive->payload_end();
   if (!end) {
     Error error = std::move(end).error();
@@ -320,7 +309,7 @@ Result<std::unique_ptr<Archive>> open_zip(Source& source, const Limits& limits) 
     inner.cut(**end);
     INTACT_ASSIGN(const auto inner_place, find_directory(inner));
     if (!inner_place) return Error{ErrorCode::kArchive, "an app whose payload is no zip", {}, {}, **end};
-    INTACT_ASSIGN(archive, open_at(*inner_place, "app", source.name, std::move(inner), limits));
+    INTACT_ASSIGN(archive, open_at(*inner_place, "app", source.name, std::move(inner), options));
   }
   return std::unique_ptr<Archive>(std::move(archive));
 }

@@ -17,7 +17,8 @@ namespace intact {
 
 enum class ErrorCode : std::uint8_t {
   kArchive,   // the archive itself is broken, or is of no format we know
-  kMember,    // one member is broken, encrypted, too large or packed with an unknown method
+  kMember,    // one member is broken, too large or packed with an unknown method
+  kPassword,  // encrypted, and no password or the wrong one was given
   kImage,     // a shared object cannot be loaded
   kTag,       // a wheel for another Python, platform or C library
   kNotFound,  // no such member, directory or file

@@ -2,7 +2,8 @@
 //
 //     Error (Exception)       archive, member, offset and reason as attributes, each None where unknown
 //       ArchiveError          the archive is broken, or of no format we know
-//       MemberError           one member is broken, encrypted, too large or packed with an unknown method
+//       MemberError           one member is broken, too large or packed with an unknown method
+//       PasswordError         encrypted, and no password was given, or the wrong one
 //       ImageError            a shared object cannot be loaded; also an ImportError
 //       TagError              a wheel for another Python, platform or C library; also an ImportError
 //
@@ -27,7 +28,9 @@ const ErrorType kTypes[] = {
     {&ModuleState::archive_error, "intact.ArchiveError", false,
      "The archive is broken, or of no format that intact reads."},
     {&ModuleState::member_error, "intact.MemberError", false,
-     "One member is broken, encrypted, over a cap, or packed with a method that intact does not read."},
+     "One member is broken, over a cap, or packed with a method that intact does not read."},
+    {&ModuleState::password_error, "intact.PasswordError", false,
+     "A member or an archive is encrypted, and no password was given, or the wrong one."},
     {&ModuleState::image_error, "intact.ImageError", true, "A shared object cannot be loaded from an archive."},
     {&ModuleState::tag_error, "intact.TagError", true,
      "A wheel is for another Python, platform or C library than this interpreter's."},
@@ -67,6 +70,8 @@ PyRef exception_for(ModuleState& state, const Error& error) {
       return make_exception(state.archive_error.get(), error);
     case ErrorCode::kMember:
       return make_exception(state.member_error.get(), error);
+    case ErrorCode::kPassword:
+      return make_exception(state.password_error.get(), error);
     case ErrorCode::kImage:
       return make_exception(state.image_error.get(), error);
     case ErrorCode::kTag:

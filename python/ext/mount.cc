@@ -41,9 +41,9 @@ std::string path_text(PyObject* text) {
 }
 
 // The archive of a file that is open already, read through a descriptor of our own.
-Result<std::unique_ptr<Archive>> open_descriptor(int descriptor, std::string name, const Limits& limits) {
+Result<std::unique_ptr<Archive>> open_descriptor(int descriptor, std::string name, const OpenOptions& options) {
   UniqueFd own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
-  if (own) return open_archive(Source{std::move(name), std::move(own)}, limits);
+  if (own) return open_archive(Source{std::move(name), std::move(own)}, options);
   Error error = system_error(errno, "its descriptor is not open");
   error.archive = std::move(name);
   return error;
@@ -51,14 +51,14 @@ Result<std::unique_ptr<Archive>> open_descriptor(int descriptor, std::string nam
 
 // `descriptor`, if it is one, is the file that `source` names.
 Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, int descriptor,
-                                             const std::string& name, const Limits& limits) {
-  if (PyUnicode_Check(source) && descriptor >= 0) return open_descriptor(descriptor, path_text(source), limits);
-  if (PyUnicode_Check(source)) return open_archive(path_text(source), limits);
+                                             const std::string& name, const OpenOptions& options) {
+  if (PyUnicode_Check(source) && descriptor >= 0) return open_descriptor(descriptor, path_text(source), options);
+  if (PyUnicode_Check(source)) return open_archive(path_text(source), options);
   Py_buffer buffer;
   if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
     return Error{ErrorCode::kArgument, "the source is neither a path nor a contiguous bytes-like object"};
   }
-  return open_archive(Source{name, Graveyard::adopt(state.graveyard, buffer)}, limits);
+  return open_archive(Source{name, Graveyard::adopt(state.graveyard, buffer)}, options);
 }
 
 bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
@@ -108,7 +108,8 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   PyObject *source = nullptr, *prefixes = nullptr;
   PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
   int first = 0, files = 1, descriptor = -1;
-  Limits limits;
+  OpenOptions opening;
+  Limits& limits = opening.limits;
   if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&i:Mount", const_cast<char**>(kNames), &source, &root,
                                    &name, &prefixes, &first, &files, &extract, count_of, &limits.members, count_of,
                                    &limits.member_size, count_of, &limits.directory_size, &descriptor)) {
@@ -126,7 +127,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                        .files = files != 0,
                        .extract_directory = path_text(extract)};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
-  auto archive = open_source(state, source, descriptor, options.name, limits);
+  auto archive = open_source(state, source, descriptor, options.name, opening);
   if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
   const std::string_view format = (*archive)->format();
   // What the file system itself answers needs no redirect.

@@ -25,7 +25,7 @@ struct ModuleState {
   PyRef finder_type, entry_finder_type, mount_type, found_type;
   PyRef source_loader_type, bytecode_loader_type, extension_loader_type, file_loader_type;
   // our exceptions
-  PyRef error, archive_error, member_error, image_error, tag_error;
+  PyRef error, archive_error, member_error, password_error, image_error, tag_error;
   // importlib's: functions and types that we call as it would
   PyRef module_spec_type, call_with_frames_removed, file_get_data, source_path_stats;
   PyRef built_in_importer, frozen_importer, path_finder, path_finder_find_spec;
