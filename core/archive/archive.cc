@@ -7,12 +7,13 @@
 #include <cerrno>
 
 #include "core/archive/formats.h"
+#include "core/archive/links.h"
 
 namespace intact {
 
 namespace {
 
-constexpr const Format* kFormats[] = {&kDirectoryFormat, &kZipFormat};
+constexpr const Format* kFormats[] = {&kDirectoryFormat, &kZipFormat, &kLibarchiveFormat};
 
 }  // namespace
 
@@ -29,6 +30,7 @@ Result<std::unique_ptr<Archive>> open_archive(Source source, const OpenOptions& 
       error.archive = name;
       return error;
     }
+    if (*opened && options.follow_links) return follow_links(*std::move(opened), options.limits);
     if (*opened) return opened;
   }
   return Error{ErrorCode::kArchive, "of no known archive format", name};

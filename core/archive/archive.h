@@ -29,7 +29,8 @@ namespace intact {
 struct Limits {
   std::uint64_t members = 4'000'000;
   std::uint64_t member_size = std::uint64_t{4} << 30;     // bytes, unpacked
-  std::uint64_t directory_size = std::uint64_t{1} << 30;  // bytes of the central directory
+  std::uint64_t directory_size = std::uint64_t{1} << 30;  // bytes of the central directory, or of all names
+  std::uint64_t unpacked_size = std::uint64_t{1} << 30;   // bytes kept of an archive that is unpacked when it is opened
 };
 
 struct OpenOptions {
@@ -41,6 +42,10 @@ struct OpenOptions {
 
   Limits limits;
   Password password = {};
+  std::string spill_directory = {};  // for what is unpacked when an archive is opened; empty: in memory
+  bool follow_links = true;          // a symbolic link is what it leads to, not a file with its target in it
+  // Asked again and again in long work; false ends it with an error of code kSystem, EINTR.
+  std::function<bool()> go_on = [] { return true; };
 };
 
 struct MemberName {
@@ -81,6 +86,8 @@ struct Source {
   std::optional<Window> window = {};  // of a file
 };
 
+class Input;
+
 class Archive {
  public:
   virtual ~Archive() = default;
@@ -98,11 +105,16 @@ class Archive {
   // NUL; docs/formats/zip.md). They cannot be reached; `verify` reports how many there are.
   virtual std::size_t unreachable() const { return 0; }
 
+  // Whether some member is a symbolic link: S_ISLNK(mode), its target as contents. open_archive follows them (links.h).
+  virtual bool has_links() const { return false; }
+
   // Seconds since the epoch.
   virtual std::int64_t mtime(std::size_t index) const = 0;
 
-  // The file or directory that it is read from, owned by the archive; -1 for memory and for a part of a file.
+  // The file or directory that it is read from, owned by the archive; -1 for memory.
   virtual int descriptor() const { return -1; }
+  // The bytes that it is read from; null for a directory.
+  virtual const Input* input() const { return nullptr; }
 
   // The member whole, its CRC-32 checked. A stored member of an archive in memory is not copied.
   virtual Result<Bytes> read(std::size_t index) const = 0;

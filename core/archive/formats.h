@@ -17,5 +17,6 @@ struct Format {
 
 extern const Format kDirectoryFormat;
 extern const Format kZipFormat;
+extern const Format kLibarchiveFormat;
 
 }  // namespace intact

@@ -32,8 +32,7 @@ class Input {
   std::uint64_t size() const { return size_; }
   // Of the file; -1 for memory.
   int fd() const { return file_.get(); }
-  // The same, -1 for a part of a file too.
-  int whole_file() const { return window_ ? -1 : fd(); }
+  const std::optional<Source::Window>& window() const { return window_; }
   // Where `size` bytes at `offset` lie in the file.
   Extent extent(std::uint64_t offset, std::uint64_t size) const { return {fd(), start() + offset, size}; }
   bool in_memory() const { return !file_; }
@@ -45,6 +44,9 @@ class Input {
     size_ = end;
     if (in_memory()) memory_ = memory_.part(0, static_cast<std::size_t>(end));
   }
+
+  // All of it; a file is read into memory.
+  Result<Bytes> whole() const;
 
   // Fills `target`, and with read2 `head` before it, from `offset` on. kArchive if the bytes end before.
   Result<void> read(std::uint64_t offset, std::span<std::byte> target) const { return read2(offset, {}, target); }

@@ -57,7 +57,9 @@ class ZipArchive final : public Archive {
   std::size_t size() const override { return directory_.size(); }
   Member member(std::size_t index) const override { return directory_.entry(index); }
   MemberName member_name(std::size_t index) const override { return directory_.member_name(index); }
-  int descriptor() const override { return input_.whole_file(); }
+  int descriptor() const override { return input_.fd(); }
+  const Input* input() const override { return &input_; }
+  bool has_links() const override { return directory_.has_links(); }
   std::size_t unreachable() const override { return directory_.unreachable(); }
 
   std::int64_t mtime(std::size_t index) const override { return directory_.mtime(index); }

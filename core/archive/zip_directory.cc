@@ -2,6 +2,8 @@
 
 #include "core/archive/zip_directory.h"
 
+#include <sys/stat.h>
+
 #include <cstring>
 #include <utility>
 
@@ -72,6 +74,7 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
       ++directory.unreachable_;
       continue;
     }
+    directory.has_links_ |= S_ISLNK(header.external_attributes >> 16);
     directory.times_.expect(header.time);
     const auto converted = static_cast<std::uint32_t>(directory.names_.size() - 1);
     directory.records_.push_back({position, naming == Naming::kConverted ? converted : kAsItStands});

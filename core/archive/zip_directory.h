@@ -53,6 +53,7 @@ class ZipDirectory {
   std::int64_t mtime(std::size_t index) const;
 
   std::size_t unreachable() const { return unreachable_; }
+  bool has_links() const { return has_links_; }
   // In the file: no member's data reaches beyond.
   std::uint64_t start() const { return place_.start; }
 
@@ -74,6 +75,7 @@ class ZipDirectory {
   std::deque<std::string> names_;  // those that were converted
   DosTimes times_;
   std::size_t unreachable_ = 0;
+  bool has_links_ = false;
 };
 
 }  // namespace intact::zip

@@ -237,6 +237,17 @@ bool has_place_on_disk(const Target& target) {
   return ::stat(std::string(parent_of(target.place.mount->root())).append("/").c_str(), &found) == 0;
 }
 
+std::optional<Place> file_in_another_mount(const Target& target) {
+  if (!target.root || !target.directory() || target.slash) return std::nullopt;
+  const std::string_view path = target.place.mount->root();
+  const std::string_view above = parent_of(path);
+  const ReadGuard tree(*redirect_state.tree.load(std::memory_order_acquire));
+  const Root* const outer = tree->root_of(above).first;
+  if (outer == nullptr) return std::nullopt;
+  auto place = tree->lookup(*outer, path.substr(outer->path.size() + 1));
+  return place && !place->directory() ? place : std::nullopt;
+}
+
 std::string real_path_of(const Place& place) {
   const std::string path = place.mount->path_of(place.node);
   const std::string& root = place.mount->root();

@@ -68,6 +68,9 @@ bool is_file_on_disk(const Target& target);
 // A root that is a file on disk or, deleted, could be one again: changing it means that file.
 bool has_place_on_disk(const Target& target);
 
+// A root that is a member of another mount, as an archive in an archive is: that member.
+std::optional<Place> file_in_another_mount(const Target& target);
+
 // The root's real path and the rest: what realpath answers.
 std::string real_path_of(const Place& place);
 

@@ -29,6 +29,8 @@ int open_target(const Target& target, int flags) {
   if (target.missing()) return fail(creates && target.creatable ? EROFS : target.error);
   if (creates && (flags & O_EXCL) != 0) return fail(EEXIST);
   if (temporary) return fail(target.directory() ? EROFS : ENOTDIR);
+  if (const auto file = file_in_another_mount(target); file && (flags & O_DIRECTORY) == 0)
+    return writes ? fail(EROFS) : open_member(*file, flags);
   if (target.directory()) return creates || writes ? fail(EISDIR) : open_directory(target.place, flags);
   if ((flags & O_DIRECTORY) != 0) return fail(ENOTDIR);
   return writes ? fail(EROFS) : open_member(target.place, flags);

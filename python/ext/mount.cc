@@ -9,11 +9,13 @@
 #include <new>
 #include <numeric>
 
+#include "core/archive/input.h"
 #include "core/elf/elf_file.h"
 #include "core/redirect/redirect.h"
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
+#include "python/ext/open_source.h"
 
 namespace intact {
 namespace {
@@ -40,27 +42,6 @@ std::string path_text(PyObject* text) {
   return text == nullptr ? std::string() : std::string(path_view(text, holder));
 }
 
-// The archive of a file that is open already, read through a descriptor of our own.
-Result<std::unique_ptr<Archive>> open_descriptor(int descriptor, std::string name, const OpenOptions& options) {
-  UniqueFd own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
-  if (own) return open_archive(Source{std::move(name), std::move(own)}, options);
-  Error error = system_error(errno, "its descriptor is not open");
-  error.archive = std::move(name);
-  return error;
-}
-
-// `descriptor`, if it is one, is the file that `source` names.
-Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, int descriptor,
-                                             const std::string& name, const OpenOptions& options) {
-  if (PyUnicode_Check(source) && descriptor >= 0) return open_descriptor(descriptor, path_text(source), options);
-  if (PyUnicode_Check(source)) return open_archive(path_text(source), options);
-  Py_buffer buffer;
-  if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
-    return Error{ErrorCode::kArgument, "the source is neither a path nor a contiguous bytes-like object"};
-  }
-  return open_archive(Source{name, Graveyard::adopt(state.graveyard, buffer)}, options);
-}
-
 bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
   if (PyUnicode_Check(sequence))
     return PyErr_SetString(PyExc_TypeError, "prefixes is a sequence of str, not a str"), false;
@@ -85,6 +66,20 @@ int count_of(PyObject* number, void* count) {
   return 1;
 }
 
+// The node of a member path given by a user; kNone with FileNotFoundError set.
+std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
+  const std::string_view path = PyUnicode_Check(argument) ? utf8_view(argument) : std::string_view();
+  if (path.data() == nullptr) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a member's path is a str");
+    return kNone;
+  }
+  const auto node = mount.index().find(path);
+  if (node && !mount.index().is_directory(*node)) return *node;
+  raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member",
+                                           mount.archive().name(), std::string(path)});
+  return kNone;
+}
+
 // "cpython-311-x86_64-linux-gnu", from the suffix of this interpreter's own extension modules (PEP 3149).
 std::string abi_tag(const ImportRules& rules) {
   const std::string& suffix = rules.extension_suffixes.front();
@@ -102,24 +97,43 @@ PyObject* share_mount(PyTypeObject* type, const MountObject& other) {
 }
 
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* const kNames[] = {"source",     "root",    "name",        "prefixes",        "first",
-                                       "files",      "extract", "max_members", "max_member_size", "max_directory_size",
-                                       "descriptor", nullptr};
-  PyObject *source = nullptr, *prefixes = nullptr;
-  PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
-  int first = 0, files = 1, descriptor = -1;
+  static const char* const kNames[] = {"source",
+                                       "root",
+                                       "name",
+                                       "prefixes",
+                                       "first",
+                                       "files",
+                                       "extract",
+                                       "descriptor",
+                                       "window",
+                                       "member",
+                                       "spill",
+                                       "links",
+                                       "max_members",
+                                       "max_member_size",
+                                       "max_directory_size",
+                                       "max_unpacked_size",
+                                       nullptr};
+  PyObject *source = nullptr, *root = nullptr, *name = nullptr, *prefixes = nullptr;
+  PyObject *extract = nullptr, *member = nullptr, *spill = nullptr;
+  int first = 0, files = 1, links = 1;
+  OpenedFile file;
   OpenOptions opening;
   Limits& limits = opening.limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&i:Mount", const_cast<char**>(kNames), &source, &root,
-                                   &name, &prefixes, &first, &files, &extract, count_of, &limits.members, count_of,
-                                   &limits.member_size, count_of, &limits.directory_size, &descriptor)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&UUpO&O&O&O&:Mount", const_cast<char**>(kNames), &source,
+                                   &root, &name, &prefixes, &first, &files, &extract, &file.descriptor, window_of,
+                                   &file.window, &member, &spill, &links, count_of, &limits.members, count_of,
+                                   &limits.member_size, count_of, &limits.directory_size, count_of,
+                                   &limits.unpacked_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
-  if (PyObject_TypeCheck(source, reinterpret_cast<PyTypeObject*>(state.mount_type.get())))
-    return share_mount(type, *cast(source));
+  const bool is_mount = PyObject_TypeCheck(source, reinterpret_cast<PyTypeObject*>(state.mount_type.get())) != 0;
+  if (is_mount && member == nullptr) return share_mount(type, *cast(source));
   state.graveyard->empty();
-  if (PyUnicode_Check(source) && descriptor < 0 && !audit_open(source)) return nullptr;
+  if (PyUnicode_Check(source) && file.descriptor < 0 && !audit_open(source)) return nullptr;
+  opening.spill_directory = path_text(spill);
+  opening.follow_links = links != 0;
   MountOptions options{.root = path_text(root),
                        .name = path_text(name),
                        .prefixes = {},
@@ -127,8 +141,16 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                        .files = files != 0,
                        .extract_directory = path_text(extract)};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
-  auto archive = open_source(state, source, descriptor, options.name, opening);
-  if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
+  Result<std::unique_ptr<Archive>> archive = std::unique_ptr<Archive>();
+  if (is_mount) {
+    const MountPtr outer = opened(source);
+    const std::uint32_t node = outer ? node_of(source, *outer, member) : kNone;
+    if (node == kNone) return nullptr;
+    archive = open_member_archive({outer, node}, options.root, opening);
+  } else {
+    archive = open_source(state, source, file, options.name, opening);
+  }
+  if (!archive) return PyErr_Occurred() ? nullptr : raise(state, archive.error());
   const std::string_view format = (*archive)->format();
   // What the file system itself answers needs no redirect.
   if (format == "directory") options.files = false;
@@ -166,20 +188,6 @@ PyObject* mount_detach(PyObject* self, PyObject*) {
   mount.reset();
   object_state(Py_TYPE(self)).graveyard->empty();
   return PyBool_FromLong(was_there);
-}
-
-// The node of a member path given by a user; kNone with FileNotFoundError set.
-std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
-  const std::string_view path = PyUnicode_Check(argument) ? utf8_view(argument) : std::string_view();
-  if (path.data() == nullptr) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a member's path is a str");
-    return kNone;
-  }
-  const auto node = mount.index().find(path);
-  if (node && !mount.index().is_directory(*node)) return *node;
-  raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member",
-                                           mount.archive().name(), std::string(path)});
-  return kNone;
 }
 
 PyObject* mount_read(PyObject* self, PyObject* argument) {
@@ -249,15 +257,27 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
   return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
 }
 
-// A descriptor of the caller's own, at least `minimum`, of what the archive is read from; None for memory.
+// (a descriptor of the caller's own, at least `minimum`, of what the archive is read from; the window of it that is the
+// archive, or None); None for memory.
 PyObject* mount_duplicate(PyObject* self, PyObject* minimum) {
   const MountPtr mount = opened(self);
   const long least = mount ? PyLong_AsLong(minimum) : -1;
   if (!mount || (least == -1 && PyErr_Occurred())) return nullptr;
-  const int file = mount->archive().descriptor();
-  if (file < 0) Py_RETURN_NONE;
-  const int own = ::fcntl(file, F_DUPFD_CLOEXEC, static_cast<int>(least));
-  return own < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyLong_FromLong(own);
+  const Archive& archive = mount->archive();
+  if (archive.descriptor() < 0) Py_RETURN_NONE;
+  const int own = ::fcntl(archive.descriptor(), F_DUPFD_CLOEXEC, static_cast<int>(least));
+  if (own < 0) return PyErr_SetFromErrno(PyExc_OSError);
+  const auto window = archive.input() == nullptr ? std::nullopt : archive.input()->window();
+  return window ? Py_BuildValue("i(KK)", own, window->offset, window->size) : Py_BuildValue("iO", own, Py_None);
+}
+
+// The bytes of memory that the archive is read from, copied.
+PyObject* mount_memory(PyObject* self, PyObject*) {
+  const MountPtr mount = opened(self);
+  if (!mount) return nullptr;
+  const Input* const input = mount->archive().input();
+  const std::string_view text = input == nullptr ? std::string_view() : input->memory().text();
+  return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
 }
 
 PyObject* mount_members(PyObject* self, PyObject*) {
@@ -355,6 +375,7 @@ PyMethodDef kMethods[] = {
     {"_duplicate", mount_duplicate, METH_O, nullptr},
     {"_list", mount_list, METH_O, nullptr},
     {"_load", mount_load, METH_VARARGS, nullptr},
+    {"_memory", mount_memory, METH_NOARGS, nullptr},
     {"_members", mount_members, METH_NOARGS, nullptr},
     {"_stat", mount_stat, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
@@ -366,7 +387,8 @@ PyGetSetDef kProperties[] = {
     {"files", get_files, nullptr, "Whether file functions are answered below the root.", nullptr},
     {"mounted", get_mounted, nullptr, "False before mount() has finished and after unmount().", nullptr},
     {"_unreachable", get_unreachable, nullptr, nullptr, nullptr},
-    {"format", get_format, nullptr, "\"zip\", \"app\" or \"directory\".", nullptr},
+    {"format", get_format, nullptr,
+     "\"zip\", \"app\", \"directory\", \"tar.xz\", \"7z\": what it is and what it is packed with.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot kSlots[] = {

@@ -71,8 +71,12 @@ def _open(path: str) -> _engine.Mount:
         try:
             descriptor = file.fileno()
         except (OSError, AttributeError):
-            return _engine.Mount(file.read(), path, path, ())
-        return _engine.Mount(path, path, path, (), descriptor=descriptor)
+            mount = _engine.Mount(file.read(), path, path, (), links=False)
+        else:
+            mount = _engine.Mount(path, path, path, (), links=False, descriptor=descriptor)
+    if mount.format not in ("zip", "app"):
+        raise _engine.ArchiveError(f"{path}: {mount.format}, where zipimport reads zips alone")
+    return mount
 
 
 def opened(path: str, required: bool = False) -> _engine.Mount | None:

@@ -46,5 +46,5 @@ def _receive(
         os.close(descriptor)
     except (OSError, _engine.Error) as error:
         sys.exit(f"intact: {root} was not handed over: {error}")
-    del options["first"], options["files"]
+    del options["first"], options["files"], options["window"]
     _mounts._show(mounted, (source, prefixes, options))

@@ -130,14 +130,14 @@ def _hand_over(
     try:
         for mount in mounts:
             given = mount._given
-            descriptor = _descriptor(mount, given[0], least) if given else None
-            if given is None or descriptor is None:
+            opened = _descriptor(mount, least) if given else None
+            if given is None or opened is None:
                 continue  # another thread has unmounted it
             source, prefixes, caps = given
-            descriptors.append(descriptor)
+            descriptors.append(opened[0])
             number = descriptors[-1] if first is None else first + len(descriptors) - 1
             name = source if isinstance(source, str) else mount.name
-            options = {"first": mount.first, "files": mount.files, **caps}
+            options = {"first": mount.first, "files": mount.files, "window": opened[1], **caps}
             handed.append((name, mount.root, mount.name, prefixes, options, number))
         boot = _boot(handed)
         if boot is None:
@@ -174,20 +174,23 @@ def _is_this_python(programs: Sequence[Path | int], cwd: Path | None) -> bool:
     return False
 
 
-def _descriptor(mount: _mounts.Mount, source: Any, least: int) -> int | None:
-    """A descriptor of our own, `least` or above, of the file that the mount is read from; None if it is unmounted."""
-    try:
-        descriptor = mount._duplicate(least)
-    except ValueError:
-        return None
-    if descriptor is not None:
-        return descriptor
+def _descriptor(mount: _mounts.Mount, least: int) -> tuple[int, tuple[int, int] | None] | None:
+    """A descriptor of our own, `least` or above, of the file that the mount is read from, and which part of that it is.
+
+    None if it is unmounted.
+    """
     import fcntl
 
-    copy = mount._copy
-    if copy is None:
-        copy = mount._copy = _Copy(mount.name, source)  # two threads may make one each: the same bytes
-    return fcntl.fcntl(copy.descriptor, fcntl.F_DUPFD_CLOEXEC, least)
+    try:
+        opened = mount._duplicate(least)
+        if opened is not None:
+            return opened
+        copy = mount._copy
+        if copy is None:
+            copy = mount._copy = _Copy(mount.name, mount._memory())  # two threads may make one each: the same bytes
+    except ValueError:
+        return None
+    return fcntl.fcntl(copy.descriptor, fcntl.F_DUPFD_CLOEXEC, least), None
 
 
 class _Copy:

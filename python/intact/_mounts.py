@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from intact._children import _Copy
+    from intact._member_file import MemberFile
 
     from typing_extensions import Buffer
 
@@ -59,6 +60,16 @@ class Mount(_engine.Mount):
             _log("unmounted %s", self.root)
         return gone
 
+    def open(self, path: str) -> MemberFile:
+        """The member at `path`, relative to the root, as a binary file: reading, seeking, ``with``.
+
+        An archive in an archive is mounted by it: ``mount(parent.open("x.whl"))``. Nothing is read before it is asked for.
+        Raises FileNotFoundError if there is no such file; reading raises MemberError if it is broken.
+        """
+        from intact._member_file import MemberFile
+
+        return MemberFile(self, path)
+
     def __enter__(self) -> Mount:
         return self
 
@@ -67,7 +78,7 @@ class Mount(_engine.Mount):
 
 
 def mount(
-    source: str | os.PathLike[str] | Buffer,
+    source: str | os.PathLike[str] | Buffer | MemberFile,
     *,
     name: str | None = None,
     prefixes: tuple[str, ...] = (),
@@ -77,12 +88,15 @@ def mount(
     max_members: int | None = None,
     max_member_size: int | None = None,
     max_directory_size: int | None = None,
+    max_unpacked_size: int | None = None,
+    spill: str | os.PathLike[str] | None = None,
 ) -> Mount:
     """Make an archive importable, and its files readable below its root.
 
-    `source` is the path of a zip archive, wheel or directory, whose root is that path made absolute; or a bytes-like object
-    (bytes, bytearray, memoryview, mmap) that holds a zip archive, whose root is ``/intact/NAME``. The object is kept
-    alive, not copied. The file behind a path may be replaced or deleted afterwards.
+    `source` is the path of an archive (wheel or zip; tar, 7z, iso9660, cpio, cab, xar, rar by way of libarchive) or of a
+    directory, whose root is that path made absolute; or a bytes-like object (bytes, bytearray, memoryview, mmap) that holds
+    an archive, whose root is ``/intact/NAME``; or what `Mount.open` gives, whose root is the member's path below its mount's
+    root. The object is kept alive, not copied. The file behind a path may be replaced or deleted afterwards.
 
     name: what messages call the mount; needed to choose the root of a bytes-like object.
     prefixes: directories of the archive whose content counts as its root, such as ``("src",)``. A wheel's
@@ -92,35 +106,50 @@ def mount(
     extract: a directory for shared objects, used only where the system refuses to execute memory.
     max_members: the most members the archive may have, 4,000,000 by default.
     max_member_size: the most bytes a member may unpack to, 4 GiB by default; a larger one is listed, not read.
-    max_directory_size: the most bytes of a zip's central directory, 1 GiB by default (4 GiB at most).
+    max_directory_size: the most bytes of a zip's central directory, 1 GiB by default (4 GiB at most), or of all names.
+    max_unpacked_size: the most bytes that may be unpacked when an archive is mounted that is no zip, 1 GiB by default.
+    spill: a directory for what is unpacked then, in a file without a name; by default it is kept in memory.
 
     The newest mount wins where names clash; the same file mounted twice is two mounts. Raises ArchiveError if the archive
     is broken or of no known format, TagError for a wheel that is not for this interpreter, OSError if a path cannot be
     read, ValueError for a name that cannot be part of a path.
     """
+    member = None
     if isinstance(source, (str, os.PathLike)):
         source = os.fsdecode(os.fspath(source))
         if not source:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
         source = os.path.abspath(source)
         root, name = source, source if name is None else name
+    elif (member := getattr(source, "_member", None)) is not None:
+        source, path = member
+        root = f"{source.root}/{path}"
+        name = root if name is None else name
     else:
         name = _next_name() if name is None else name
         root = "/intact/" + name
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise ValueError(f"a mount's name is one component of a path, not {name!r}")
-    caps = {"max_members": max_members, "max_member_size": max_member_size, "max_directory_size": max_directory_size}
+    caps = {
+        "max_members": max_members,
+        "max_member_size": max_member_size,
+        "max_directory_size": max_directory_size,
+        "max_unpacked_size": max_unpacked_size,
+    }
     options: dict[str, Any] = {cap: value for cap, value in caps.items() if value is not None}
     if extract is not None:
         options["extract"] = os.path.abspath(os.fspath(extract))
+    if spill is not None:
+        options["spill"] = os.path.abspath(os.fsdecode(spill))
     if files is None:
         files = os.environ.get("INTACT_FILES") != "0"
-    mounted = Mount(source, root, name, prefixes, first=first, files=files, **options)
+    given = {} if member is None else {"member": path}
+    mounted = Mount(source, root, name, prefixes, first=first, files=files, **given, **options)
     if mounted.format == "zip":
         from intact import _tags
 
         _tags.check(mounted)
-    return _show(mounted, (source, tuple(prefixes), options))
+    return _show(mounted, (root if member is not None else source, tuple(prefixes), options))
 
 
 def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) -> Mount:

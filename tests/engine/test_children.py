@@ -228,7 +228,7 @@ def test_grandchildren_have_the_mounts_too(mount, kind):
 
 def test_bytes_are_handed_over_sealed_and_once(mount):
     made = mount(TREE, "bytes", name="sealed")
-    code = "import fcntl, os, intact; m, = intact.mounts(); d = m._duplicate(3); print(os.fstat(d).st_ino, fcntl.fcntl(d, fcntl.F_GET_SEALS))"
+    code = "import fcntl, os, intact; m, = intact.mounts(); d, _ = m._duplicate(3); print(os.fstat(d).st_ino, fcntl.fcntl(d, fcntl.F_GET_SEALS))"
     first, second = building.output_of("-c", code), building.output_of("-c", code)
     assert first == second and first.split()[1] == "15"
     assert made.read("pkg/data.txt") == b"text\n"

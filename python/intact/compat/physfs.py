@@ -258,7 +258,7 @@ def _open(given: str | Buffer, name: str) -> _engine.Mount | _Directory:
     try:
         if isinstance(given, str) and os.path.isdir(given):
             return _Directory(os.path.abspath(given))
-        return _engine.Mount(given, "/intact/physfs", name, ())
+        return _engine.Mount(given, "/intact/physfs", name, (), links=False)
     except ArchiveError as error:
         unknown = (error.reason or "").startswith(("of no known", "no end of central directory"))
         raise _failure("unsupported" if unknown else "corrupted") from error

@@ -1,0 +1,90 @@
+#include "core/archive/gzip.h"
+
+#include <libdeflate.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/base/reader.h"
+
+namespace intact {
+
+namespace {
+
+constexpr std::byte kMagic[] = {std::byte{0x1f}, std::byte{0x8b}, std::byte{8}};  // ID1, ID2, CM: deflate
+constexpr std::uint64_t kMostRatio = 1032;                                        // of deflate
+
+bool is_gzip(std::span<const std::byte> bytes) {
+  return bytes.size() >= sizeof kMagic && std::memcmp(bytes.data(), kMagic, sizeof kMagic) == 0;
+}
+
+Error broken(const char* reason, std::uint64_t offset) { return Error{ErrorCode::kArchive, reason, {}, {}, offset}; }
+
+// Memory that grows by copying: what it will have to hold is not known.
+struct Output {
+  std::unique_ptr<std::byte[]> memory;
+  std::size_t size = 0, capacity = 0;
+
+  bool grow(std::size_t wanted) {
+    auto larger = try_allocate(wanted);
+    if (!larger) return false;
+    std::copy_n(memory.get(), size, larger.get());
+    memory = std::move(larger);
+    capacity = wanted;
+    return true;
+  }
+};
+
+// The size that the last member states, modulo 2^32, if that can be: mostly there is one member, and it is right.
+std::size_t first_capacity(std::span<const std::byte> packed, std::uint64_t most) {
+  const std::uint32_t stated = Reader(packed.last(4)).u32();
+  const std::uint64_t likely = std::min<std::uint64_t>(stated, packed.size() * kMostRatio);
+  return static_cast<std::size_t>(std::min(std::max<std::uint64_t>(likely, 4096), most));
+}
+
+// Unpacks one member onto `output`; gives the size of the member.
+Result<std::size_t> unpack_member(libdeflate_decompressor* decoder, std::span<const std::byte> packed, Output& output,
+                                  std::uint64_t most, std::uint64_t offset) {
+  for (;;) {
+    std::size_t used = 0, made = 0;
+    switch (libdeflate_gzip_decompress_ex(decoder, packed.data(), packed.size(), output.memory.get() + output.size,
+                                          output.capacity - output.size, &used, &made)) {
+      case LIBDEFLATE_SUCCESS:
+        output.size += made;
+        return used;
+      case LIBDEFLATE_INSUFFICIENT_SPACE:
+        if (output.capacity >= most)
+          return broken("gzip data that unpacks to more than max_unpacked_size allows", offset);
+        if (!output.grow(static_cast<std::size_t>(std::min<std::uint64_t>(most, output.capacity * 2))))
+          return broken("no memory for what gzip data unpacks to", offset);
+        break;
+      default:
+        return broken("broken gzip data", offset);
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::optional<Bytes>> gunzip(const Input& input, std::uint64_t most) {
+  std::byte begin[sizeof kMagic];
+  constexpr std::size_t kLeast = 18;  // an empty member
+  if (input.size() < kLeast) return std::optional<Bytes>();
+  INTACT_TRY(input.read(0, begin));
+  if (!is_gzip(begin)) return std::optional<Bytes>();
+  INTACT_ASSIGN(const Bytes whole, input.whole());
+  std::span<const std::byte> packed = whole.span();
+  const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> decoder(
+      libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
+  Output output;
+  if (!decoder || !output.grow(first_capacity(packed, most))) return broken("no memory to unpack gzip data", 0);
+  while (is_gzip(packed)) {
+    const std::uint64_t offset = whole.size() - packed.size();
+    INTACT_ASSIGN(const std::size_t used, unpack_member(decoder.get(), packed, output, most, offset));
+    packed = packed.subspan(used);
+  }
+  return std::optional(Bytes::own(std::move(output.memory), output.size));
+}
+
+}  // namespace intact

@@ -1,0 +1,86 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/archive/spill.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; older kernels say EINVAL
+#endif
+
+namespace intact {
+
+namespace {
+
+constexpr std::size_t kPiece = std::size_t{256} << 10;  // bytes of one write
+constexpr std::size_t kPage = 4096;                     // as `intact merge` aligns; larger pages map less
+constexpr std::size_t kLongestName = 200;               // of a memfd, whose limit is 249 bytes
+
+UniqueFd make_memory(const std::string& name) {
+  const std::string shown = ("intact:spill:" + name).substr(0, kLongestName);
+  constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  UniqueFd fd(::memfd_create(shown.c_str(), kFlags | MFD_NOEXEC_SEAL));
+  if (!fd && errno == EINVAL) fd = UniqueFd(::memfd_create(shown.c_str(), kFlags));
+  return fd;
+}
+
+}  // namespace
+
+Result<void> Spill::create() {
+  file_ = directory_.empty() ? make_memory(name_)
+                             : UniqueFd(::open(directory_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file_)
+    return system_error(errno, "no file for what is unpacked in " + (directory_.empty() ? "memory" : directory_));
+  waiting_.reserve(kPiece);
+  return {};
+}
+
+Result<void> Spill::append(std::span<const std::byte> bytes) {
+  if (!file_) INTACT_TRY(create());
+  if (waiting_.size() + bytes.size() > kPiece) {
+    INTACT_TRY(write(waiting_));
+    waiting_.clear();
+  }
+  if (bytes.size() > kPiece) return write(bytes);
+  waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+Result<void> Spill::append_zeros(std::uint64_t count) {
+  static constexpr std::byte kZeros[kPage] = {};
+  for (; count > 0; count -= std::min<std::uint64_t>(count, kPage))
+    INTACT_TRY(append({kZeros, static_cast<std::size_t>(std::min<std::uint64_t>(count, kPage))}));
+  return {};
+}
+
+Result<void> Spill::align() { return append_zeros((kPage - size() % kPage) % kPage); }
+
+Result<void> Spill::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error(errno, "cannot keep what is unpacked");
+    written_ += static_cast<std::uint64_t>(count);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> Spill::seal() {
+  if (!file_) return {};
+  INTACT_TRY(write(waiting_));
+  waiting_ = {};
+  if (directory_.empty()) ::fcntl(file_.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+  if (written_ == 0) return {};
+  const auto size = static_cast<std::size_t>(written_);
+  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file_.get(), 0);
+  if (memory == MAP_FAILED) return system_error(errno, "cannot map what is unpacked");
+  const std::shared_ptr<const void> owner(memory, [size](void* mapped) { ::munmap(mapped, size); });
+  bytes_ = Bytes::borrow({static_cast<const std::byte*>(memory), size}, owner);
+  return {};
+}
+
+}  // namespace intact

@@ -1,0 +1,95 @@
+#include "python/ext/open_source.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "python/ext/graveyard.h"
+
+namespace intact {
+
+namespace {
+
+// `open(options)` without the GIL, which is taken again to look for signals and to ask for a password.
+template <typename Open>
+Result<std::unique_ptr<Archive>> without_gil(const OpenOptions& options, Open open) {
+  PyThreadState* thread = nullptr;
+  OpenOptions stoppable = options;
+  stoppable.go_on = [&thread] {
+    PyEval_RestoreThread(thread);
+    const bool on = PyErr_CheckSignals() == 0;
+    thread = PyEval_SaveThread();
+    return on;
+  };
+  if (options.password) {
+    stoppable.password = [&thread, &options] {
+      PyEval_RestoreThread(thread);
+      auto answer = options.password();
+      thread = PyEval_SaveThread();
+      return answer;
+    };
+  }
+  thread = PyEval_SaveThread();
+  auto archive = open(stoppable);
+  PyEval_RestoreThread(thread);
+  return archive;
+}
+
+Result<UniqueFd> duplicate(int descriptor, const std::string& name) {
+  UniqueFd own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  if (own) return own;
+  Error error = system_error(errno, "its descriptor is not open");
+  error.archive = name;
+  return error;
+}
+
+Result<std::unique_ptr<Archive>> open_bytes(Source source, const OpenOptions& options) {
+  return without_gil(options, [&](const OpenOptions& stoppable) { return open_archive(std::move(source), stoppable); });
+}
+
+}  // namespace
+
+int window_of(PyObject* pair, void* window) {
+  if (pair == Py_None) return 1;
+  unsigned long long offset = 0, size = 0;
+  if (!PyArg_ParseTuple(pair, "KK:window", &offset, &size)) return 0;
+  *static_cast<std::optional<Source::Window>*>(window) = Source::Window{offset, size};
+  return 1;
+}
+
+Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* source, const OpenedFile& file,
+                                             const std::string& name, const OpenOptions& options) {
+  if (PyUnicode_Check(source)) {
+    PyRef holder;
+    std::string path(path_view(source, holder));
+    if (file.descriptor >= 0) {
+      INTACT_ASSIGN(auto own, duplicate(file.descriptor, path));
+      return open_bytes(Source{std::move(path), std::move(own), file.window}, options);
+    }
+    return without_gil(options, [&](const OpenOptions& stoppable) { return open_archive(path, stoppable); });
+  }
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
+    return Error{ErrorCode::kArgument, "the source is neither a path nor a contiguous bytes-like object"};
+  }
+  return open_bytes(Source{name, Graveyard::adopt(state.graveyard, buffer)}, options);
+}
+
+Result<std::unique_ptr<Archive>> open_member_archive(const Place& member, const std::string& name,
+                                                     const OpenOptions& options) {
+  const Archive& outer = member.mount->archive();
+  const std::uint32_t number = member.get().member;
+  if (const auto path = outer.real_path(number)) {
+    return without_gil(options, [&](const OpenOptions& stoppable) { return open_archive(*path, stoppable); });
+  }
+  INTACT_ASSIGN(const auto extent, outer.extent(number));
+  if (extent) {
+    INTACT_TRY(outer.check(number));
+    INTACT_ASSIGN(auto own, duplicate(extent->fd, name));
+    return open_bytes(Source{name, std::move(own), Source::Window{extent->offset, extent->size}}, options);
+  }
+  INTACT_ASSIGN(const Bytes bytes, outer.read(number));
+  return open_bytes(Source{name, bytes}, options);
+}
+
+}  // namespace intact
