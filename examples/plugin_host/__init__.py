@@ -1,0 +1,1 @@
+"""A host for plugins that come as archives, in versions, while it runs."""

@@ -1,0 +1,2 @@
+def other(hand):
+    return {"left": "right", "right": "left"}[hand]
