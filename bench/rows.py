@@ -25,6 +25,7 @@ ROWS = [
     Row("numpy+pandas, wheels / venv without bytecode", "packages-wheels", "packages-bare", 1.0, 0.9),
     Row("numpy+pandas, wheels / pip install and import", "packages-wheels", "packages-fresh", 0.5, 0.3, "process"),
     Row("open and index 100,000 members / zipimport", "many-intact", "many-zipimport", 0.02, 0.01),
+    Row("bytes of memory for each of 100,000 members, beside its name", "many-memory", None, 120, 90, "memory"),
     Row("find a module that is not there / FileFinder", "miss-intact", "miss-files", 0.2, 0.1),
     Row("stat and open of an ordinary path, redirect on / off", "redirect-on", "redirect-off", 1.05, 1.01),
     Row(

@@ -118,6 +118,17 @@ def many_intact(inputs):
     return timed(phase)
 
 
+def many_memory(inputs):
+    """Bytes of memory that a mounted archive costs a member, beside the members' names, when each was looked up."""
+    mounter(inputs, [b"PK\5\6" + bytes(18)])()  # what mounting itself imports
+    mount = mounter(inputs, [inputs["many"]["intact"]])
+    before = memory.private(["self"])
+    [mounted] = mount()
+    count = len(mounted)  # looks for each
+    cost = memory.private(["self"]) - before
+    return {"memory": (cost - sum(map(len, mounted))) / count}
+
+
 def many_zipimport(inputs):
     import zipimport
 
@@ -193,6 +204,7 @@ SIDES = {
     "packages-bare": installed("venv-bare"),
     "packages-fresh": installed("fresh"),
     "many-intact": many_intact,
+    "many-memory": many_memory,
     "many-zipimport": many_zipimport,
     "miss-intact": miss_intact,
     "miss-files": miss_files,

@@ -1,7 +1,8 @@
 // Finding the directories in one pass over the members' names, making a directory's table, and looking things up.
 //
 // Tables use open addressing with linear probing, are at most four fifths full, and keep 32 bits of the hash beside the
-// number, so that a miss touches no string.
+// number, so that a miss touches no string. A table has as many slots as it needs, not a power of two: a hash's place
+// is its share of them.
 //
 // Names that clash: the last member of a name wins, as in zipfile. A name that is both a file and the directory of
 // other members is a directory.
@@ -11,7 +12,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -53,11 +53,15 @@ bool reachable(std::string_view path) {
 
 // The place of the slot that `matches` among those of the same hash, or of the empty one where it would go.
 template <typename Slot, typename Matches>
-std::size_t first_fit(const std::vector<Slot>& slots, std::uint64_t hash, Matches matches) {
-  for (std::size_t i = hash & (slots.size() - 1);; i = (i + 1) & (slots.size() - 1)) {
-    if (slots[i].child == kNone || (slots[i].hash == static_cast<std::uint32_t>(hash) && matches(slots[i]))) return i;
+Slot& first_fit(std::span<Slot> slots, std::uint64_t hash, Matches matches) {
+  const auto kept = static_cast<std::uint32_t>(hash);
+  for (std::size_t i = (kept * std::uint64_t{slots.size()}) >> 32;; i = i + 1 == slots.size() ? 0 : i + 1) {
+    if (slots[i].node == kNone || (slots[i].hash == kept && matches(slots[i].node))) return slots[i];
   }
 }
+
+// Slots for that many keys: never full, for probing ends at an empty one.
+std::size_t room_for(std::size_t keys) { return keys + keys / 4 + 1; }
 
 // How a path divides: the length of its directory with the '/', 0 at the top.
 std::size_t base_of(std::string_view path) { return path.rfind('/') + 1; }  // npos + 1 is 0
@@ -89,9 +93,15 @@ std::uint64_t hash_bytes(std::string_view bytes) {
 
 Index::Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules)
     : archive_(archive), prefixes_(std::move(prefixes)), suffixes_(rules.extension_suffixes) {
-  directory_slots_.resize(64);
   directories_.emplace_back();
+  last_runs_.push_back(kNone);
+  put_directories(64);
   for (std::size_t i = 0; i < archive.size();) i = add_run(i);
+  // Nothing is added any more.
+  directories_.shrink_to_fit();
+  runs_.shrink_to_fit();
+  last_runs_ = {};
+  put_directories(room_for(directories_.size()));
   tables_ = std::make_unique<Lazy<Table>[]>(directories_.size());
 }
 
@@ -112,10 +122,11 @@ std::size_t Index::add_run(std::size_t first) {
   std::size_t end = first + 1;
   while (end < archive_.size() && belongs(archive_.member_name(end))) ++end;
   if (!reachable(path.substr(0, base))) return end;
-  Directory& directory = directories_[directory_of(directory_part(path, base))];
+  const std::uint32_t directory = directory_of(directory_part(path, base));
   const auto number = static_cast<std::uint32_t>(runs_.size());
-  (directory.first_run == kNone ? directory.first_run : runs_[directory.last_run].next) = number;
-  directory.last_run = number;
+  std::uint32_t& last = last_runs_[directory];
+  (last == kNone ? directories_[directory].first_run : runs_[last].next) = number;
+  last = number;
   runs_.push_back({static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end),
                    static_cast<std::uint32_t>(stripped + base)});
   return end;
@@ -129,18 +140,23 @@ std::uint32_t Index::directory_of(std::string_view path) {
   if (path.substr(base) == kPycache) has_bytecode_cache_ = true;
   const std::uint32_t number = directory_count();
   directories_.push_back({.path = path, .next_sibling = std::exchange(directories_[parent].first_inner, number)});
-  if (directories_.size() * 2 > directory_slots_.size()) {
-    directory_slots_.assign(directory_slots_.size() * 2, Slot());
-    for (std::uint32_t i = 1; i < number; ++i) put_directory(i);
-  }
-  put_directory(number);
+  last_runs_.push_back(kNone);
+  if (directories_.size() * 2 > directory_slots_.size())
+    put_directories(directory_slots_.size() * 2);
+  else
+    put_directory(number);
   return number;
 }
 
 void Index::put_directory(std::uint32_t number) {
   const std::uint64_t hash = hash_bytes(directories_[number].path);
-  const std::size_t place = first_fit(directory_slots_, hash, [](const Slot&) { return false; });
-  directory_slots_[place] = {static_cast<std::uint32_t>(hash), number};
+  first_fit(std::span(directory_slots_), hash, [](std::uint32_t) { return false; }) = {static_cast<std::uint32_t>(hash),
+                                                                                       number};
+}
+
+void Index::put_directories(std::size_t room) {
+  directory_slots_ = std::vector<Slot>(room);
+  for (std::uint32_t i = 1; i < directory_count(); ++i) put_directory(i);
 }
 
 const Index::Table& Index::table(std::uint32_t directory) const {
@@ -152,15 +168,11 @@ Index::Table Index::make_table(std::uint32_t directory) const {
   std::size_t inner = 0, files = 0;
   for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) ++inner;
   for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) files += runs_[i].end - runs_[i].first;
-  Table table;
-  table.children.reserve(inner + files);
-  table.slots.resize(std::bit_ceil((inner + 2 * files) * 5 / 4 + 1));  // never full: probing ends at an empty slot
+  Table table(static_cast<std::uint32_t>(room_for(inner + 2 * files)));
   for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) {
-    const std::string_view name = directories_[i].path.substr(base_of(directories_[i].path));
+    const std::string_view name = node(i).name();
     const std::uint64_t hash = hash_bytes(name);
-    table.slots[table.place_of(name, hash, 0)] = {static_cast<std::uint32_t>(hash),
-                                                  static_cast<std::uint32_t>(table.children.size())};
-    table.children.push_back({name, i});
+    slot_of(table, name, hash, 0) = {static_cast<std::uint32_t>(hash), i};
   }
   for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) {
     const std::size_t stripped = runs_[i].base - (directory == 0 ? 0 : made.path.size() + 1);
@@ -169,38 +181,42 @@ Index::Table Index::make_table(std::uint32_t directory) const {
       if (reachable(path.substr(stripped))) add_file(table, path.substr(runs_[i].base), file_number(member));
     }
   }
-  const std::uint32_t init = table.slots[table.place_of(kInit, hash_bytes(kInit), kStemKey)].child;
-  if (init != kNone && directory != 0) table.init = table.children[init & ~kStemKey].node;
+  const std::uint32_t init = slot_of(table, kInit, hash_bytes(kInit), kStemKey).node;
+  if (init != kNone && directory != 0) table.init = init & ~kStemKey;
   return table;
 }
 
 void Index::add_file(Table& table, std::string_view name, std::uint32_t node) const {
   const std::uint64_t hash = hash_bytes(name);
-  Slot& named = table.slots[table.place_of(name, hash, 0)];
-  if (named.child != kNone) {
-    std::uint32_t& known = table.children[named.child].node;
-    if (!is_directory(known)) known = node;
-    return;
-  }
-  const auto number = static_cast<std::uint32_t>(table.children.size());
-  named = {static_cast<std::uint32_t>(hash), number};
-  table.children.push_back({name, node});
+  Slot& named = slot_of(table, name, hash, 0);
+  const std::uint32_t before = named.node;  // a member of the same name, which has lost
+  if (before != kNone && is_directory(before)) return;
+  named = {static_cast<std::uint32_t>(hash), node};
   const std::size_t rank = rank_of(name);
   if (rank == kNoModule) return;
   const std::string_view stem = stem_of(name);
   const std::uint64_t stem_hash = hash_bytes(stem);
-  Slot& module = table.slots[table.place_of(stem, stem_hash, kStemKey)];
-  if (module.child == kNone || rank < rank_of(table.children[module.child & ~kStemKey].name)) {
-    module = {static_cast<std::uint32_t>(stem_hash), number | kStemKey};
-  }
+  Slot& module = slot_of(table, stem, stem_hash, kStemKey);
+  const std::uint32_t known = module.node & ~kStemKey;
+  if (module.node == kNone || known == before || rank < rank_of(this->node(known).name()))
+    module = {static_cast<std::uint32_t>(stem_hash), node | kStemKey};
 }
 
-std::size_t Index::Table::place_of(std::string_view key, std::uint64_t hash, std::uint32_t kind) const {
-  return first_fit(slots, hash, [&](const Slot& slot) {
-    if ((slot.child & kStemKey) != kind) return false;
-    const std::string_view name = children[slot.child & ~kStemKey].name;
+Index::Slot& Index::slot_of(const Table& table, std::string_view key, std::uint64_t hash, std::uint32_t kind) const {
+  return first_fit(table.all(), hash, [&](std::uint32_t number) {
+    if ((number & kStemKey) != kind) return false;
+    const std::string_view name = node(number & ~kStemKey).name();
     return kind == 0 ? name == key : stem_of(name) == key;
   });
+}
+
+std::vector<Child> Index::children(std::uint32_t directory) const {
+  std::vector<Child> found;
+  for (const Slot& slot : table(directory).all()) {
+    if ((slot.node & kStemKey) == 0) found.push_back({node(slot.node).name(), slot.node});
+  }
+  std::sort(found.begin(), found.end(), [](const Child& a, const Child& b) { return a.node < b.node; });
+  return found;
 }
 
 // The part of a member's path that counts: what stands behind a prefix, or behind a wheel's .data/purelib and
@@ -220,8 +236,8 @@ std::string_view Index::without_prefix(std::string_view path) const {
 
 std::uint32_t Index::find_directory(std::string_view path) const {
   if (path.empty()) return 0;
-  const auto matches = [&](const Slot& slot) { return directories_[slot.child].path == path; };
-  return directory_slots_[first_fit(directory_slots_, hash_bytes(path), matches)].child;
+  const auto matches = [&](std::uint32_t number) { return directories_[number].path == path; };
+  return first_fit(std::span(directory_slots_), hash_bytes(path), matches).node;
 }
 
 // Suffixes in the order in which CPython's FileFinder tries them: extensions, source, bytecode.
@@ -246,10 +262,9 @@ std::optional<std::uint32_t> Index::find(std::string_view path) const {
   const std::size_t base = base_of(path);
   const std::uint32_t directory = find_directory(directory_part(path, base));
   if (directory == kNone) return std::nullopt;
-  const Table& within = table(directory);
-  const std::uint32_t child = within.slots[within.place_of(path.substr(base), hash_bytes(path.substr(base)), 0)].child;
-  if (child == kNone) return std::nullopt;
-  return within.children[child].node;
+  const std::string_view name = path.substr(base);
+  const std::uint32_t found = slot_of(table(directory), name, hash_bytes(name), 0).node;
+  return found == kNone ? std::nullopt : std::optional(found);
 }
 
 std::optional<Module> Index::find_module(std::string_view stem) const {
@@ -259,14 +274,13 @@ std::optional<Module> Index::find_module(std::string_view stem) const {
   const Table& within = table(directory);
   const std::string_view name = stem.substr(base);
   const std::uint64_t hash = hash_bytes(name);
-  const std::uint32_t named = within.slots[within.place_of(name, hash, 0)].child;
-  const std::uint32_t inner = named == kNone ? kNone : within.children[named].node;
+  const std::uint32_t inner = slot_of(within, name, hash, 0).node;
   const bool is_portion = inner != kNone && is_directory(inner);
   std::uint32_t chosen = is_portion ? table(inner).init : kNone;
   const bool package = chosen != kNone;
   if (!package) {
-    const std::uint32_t beside = within.slots[within.place_of(name, hash, kStemKey)].child;
-    if (beside != kNone) chosen = within.children[beside & ~kStemKey].node;
+    const std::uint32_t beside = slot_of(within, name, hash, kStemKey).node;
+    if (beside != kNone) chosen = beside & ~kStemKey;
   }
   if (chosen == kNone) {
     if (!is_portion) return std::nullopt;
@@ -287,6 +301,7 @@ const std::vector<std::uint32_t>& Index::files() const {
     for (std::uint32_t number = directory_count(); number < size(); ++number) {
       if (find(node(number).path) == number) found.push_back(number);
     }
+    found.shrink_to_fit();
     return found;
   });
 }

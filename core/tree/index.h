@@ -9,6 +9,10 @@
 //   stems  "version" -> the member CPython's path finder would choose for that module. A package's __init__ is known to
 //          its directory. Finding a module is one look-up and probes nothing.
 //
+// Names stand in the archive's own directory alone. With that (core/archive/zip_directory.h) a member costs at most 120
+// bytes beside its name, whatever was looked up, where a directory that is only implied counts as one
+// (index_memory_test.cc).
+//
 // So an archive of 100,000 members is mounted in a few milliseconds, and a program pays for the directories it uses.
 //
 // A prefix is a directory of the archive whose content counts as the root, as a wheel's .data/purelib does.
@@ -79,7 +83,7 @@ class Index {
   std::optional<std::uint32_t> find(std::string_view path) const;
 
   // What is in a directory, given by its number, each name once: directories, then files.
-  std::span<const Child> children(std::uint32_t directory) const { return table(directory).children; }
+  std::vector<Child> children(std::uint32_t directory) const;
 
   // The module at `stem` ("pkg/inner"); a directory without __init__ is a namespace portion.
   std::optional<Module> find_module(std::string_view stem) const;
@@ -111,36 +115,38 @@ class Index {
     std::uint32_t first_inner = kNone;   // directory within it,
     std::uint32_t next_sibling = kNone;  // and the next one of those
     std::uint32_t first_run = kNone;
-    std::uint32_t last_run = kNone;
   };
 
-  // An empty slot has no child. kStemKey in `child` tells a stem's key from a name's.
+  // An empty slot has no node. kStemKey in `node` tells a stem's key from a name's.
   struct Slot {
     std::uint32_t hash = 0;
-    std::uint32_t child = kNone;
+    std::uint32_t node = kNone;
   };
   static constexpr std::uint32_t kStemKey = std::uint32_t{1} << 31;
   static constexpr std::size_t kNoModule = SIZE_MAX / 2;
 
-  // A directory's content, and its keys.
+  // The keys of what is in a directory.
   struct Table {
-    std::vector<Child> children;
-    std::vector<Slot> slots;     // a power of two
-    std::uint32_t init = kNone;  // the file __init__ that makes the directory a regular package
+    explicit Table(std::uint32_t room) : slots(std::make_unique<Slot[]>(room)), size(room) {}
+    std::span<Slot> all() const { return {slots.get(), size}; }
 
-    // The place in `slots` of a name (kind 0) or a stem (kStemKey), or of the empty slot where it would go.
-    std::size_t place_of(std::string_view key, std::uint64_t hash, std::uint32_t kind) const;
+    std::unique_ptr<Slot[]> slots;
+    std::uint32_t size;
+    std::uint32_t init = kNone;  // the file __init__ that makes the directory a regular package
   };
 
   // Building.
   std::size_t add_run(std::size_t first);
   std::uint32_t directory_of(std::string_view path);
   void put_directory(std::uint32_t number);
+  void put_directories(std::size_t room);
   Table make_table(std::uint32_t directory) const;
   void add_file(Table& table, std::string_view name, std::uint32_t node) const;
 
   // Both.
   const Table& table(std::uint32_t directory) const;
+  // The slot of a name (kind 0) or a stem (kStemKey), or the empty one where it would go.
+  Slot& slot_of(const Table& table, std::string_view key, std::uint64_t hash, std::uint32_t kind) const;
   std::uint32_t file_number(std::uint32_t member) const { return directory_count() + member; }
   std::string_view without_prefix(std::string_view path) const;
   std::uint32_t find_directory(std::string_view path) const;
@@ -151,8 +157,9 @@ class Index {
   std::vector<std::string> prefixes_;
   std::vector<std::string> suffixes_;
   std::vector<Directory> directories_;
-  std::vector<Slot> directory_slots_;  // path -> number, a power of two
+  std::vector<Slot> directory_slots_;  // path -> number
   std::vector<Run> runs_;
+  std::vector<std::uint32_t> last_runs_;   // of each directory, while building
   std::unique_ptr<Lazy<Table>[]> tables_;  // one for each directory
   Lazy<std::vector<std::uint32_t>> files_;
   Lazy<std::vector<std::uint32_t>> shared_objects_;

@@ -1,8 +1,8 @@
 // A .pyc begins with 16 bytes: magic number, flags, then source mtime and size, or the source's hash (PEP 552).
 //
-// For a source, bytecode that is not valid for this interpreter and this source is passed over and the source compiled,
-// as importlib does; so is bytecode that cannot be unmarshalled. For a module without source it is an ImportError. The
-// archive's own damage is never passed over: a member whose CRC-32 is wrong raises MemberError.
+// For a source, bytecode that is not valid for this interpreter and this source is passed over and the source compiled.
+// Bytecode that is valid and cannot be unmarshalled is an error, as in importlib; so is the archive's own damage: a
+// member whose CRC-32 is wrong raises MemberError.
 
 #include "python/ext/bytecode.h"
 
@@ -82,14 +82,12 @@ int valid_for_source(ModuleState& state, const Found& found, const Header& heade
          header.hash;
 }
 
-// Null, without an exception, for what unmarshals to no code object.
 PyRef unmarshal(std::span<const std::byte> pyc) {
   const auto* body = reinterpret_cast<const char*>(pyc.data() + kHeaderSize);
-  PyRef code = PyRef::steal(PyMarshal_ReadObjectFromString(body, static_cast<Py_ssize_t>(pyc.size() - kHeaderSize)));
-  if (code && PyCode_Check(code.get())) return code;
-  PyErr_Clear();
-  return {};
+  return PyRef::steal(PyMarshal_ReadObjectFromString(body, static_cast<Py_ssize_t>(pyc.size() - kHeaderSize)));
 }
+
+bool is_code(const PyRef& object) { return object && PyCode_Check(object.get()); }
 
 constexpr std::size_t kDirectMost = std::size_t{16} << 20;  // bytes that are unpacked right into a bytes object
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
@@ -142,18 +140,49 @@ std::span<const std::byte> read_file(BorrowedScratch& scratch, const char* path)
   return target.first(got == status.st_size ? static_cast<std::size_t>(got) : 0);
 }
 
+// The audit event for opening a path that is made, by `path_of`, only if there is a hook.
+bool audit_open(PyObject* (*path_of)(void*), const void* of) {
+  return PySys_Audit("open", "O&si", path_of, const_cast<void*>(of), "r", O_RDONLY | O_CLOEXEC) == 0;
+}
+
+struct Cached {
+  const ModuleState& state;
+  const Found& found;
+
+  std::string path() const { return found.mount->root() + "/" + cached_path(state, found.node().path); }
+};
+
+// Whether audit hooks let cached bytecode be read. They hear of it also where there is none: importlib opens it to see.
+bool audit_cached(ModuleState& state, const Found& found) {
+  const Cached cached{state, found};
+  if (audit_open([](void* at) { return py_text(static_cast<const Cached*>(at)->path()).release(); }, &cached))
+    return true;
+  if (PyErr_ExceptionMatches(PyExc_OSError)) PyErr_Clear();  // to importlib it means that there is none
+  return false;
+}
+
+// As importlib says it.
+PyRef raise_no_code(ModuleState& state, PyObject* loader, const std::string& path) {
+  const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get())), where = py_text(path);
+  const PyRef message = PyRef::steal(where ? PyUnicode_FromFormat("Non-code object in %R", where.get()) : nullptr);
+  if (name && message) PyErr_SetImportError(message.get(), name.get(), where.get());
+  return {};
+}
+
 // Cached bytecode of a source. Null without an exception: there is none that is valid.
-PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path) {
+PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path, PyObject* loader) {
+  if (!audit_cached(state, found)) return {};
   const Index& index = found.mount->index();
   if (!index.has_bytecode_cache()) return {};
   const auto node = index.find(cached_path(state, found.node().path));
-  if (!node || index.is_directory(*node) || !audit_open({found.mount, *node})) return {};
+  if (!node || index.is_directory(*node)) return {};
   BorrowedScratch scratch(state);
   const auto pyc = read_member(scratch, found.mount->archive(), index.node(*node).member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   const auto header = read_header(pyc->span());
   if (!header || valid_for_source(state, found, *header) != 1) return {};
   PyRef code = unmarshal(pyc->span());
+  if (code && !is_code(code)) return raise_no_code(state, loader, Cached{state, found}.path());
   // Compiled under another path, most likely: tracebacks name the member.
   if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
   return code;
@@ -174,9 +203,9 @@ PyRef load_sourceless(ModuleState& state, const Found& found, PyObject* loader) 
   const auto pyc = read_member(scratch, found.mount->archive(), found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   if (read_header(pyc->span())) {
-    if (PyRef code = unmarshal(pyc->span())) return code;
+    PyRef code = unmarshal(pyc->span());
+    return !code || is_code(code) ? std::move(code) : raise_no_code(state, loader, found.path());
   }
-  if (PyErr_Occurred()) return {};
   // What is wrong with it, importlib says.
   const PyRef name = PyRef::steal(PyObject_GetAttr(loader, state.str_name.get()));
   return name ? importlibs_code(state, state.bytecode_loader_type, loader, name.get()) : PyRef();
@@ -193,12 +222,12 @@ PyRef importlibs_code(ModuleState& state, const PyRef& type, PyObject* loader, P
 bool audit_open(PyObject* path) { return PySys_Audit("open", "Osi", path, "r", O_RDONLY | O_CLOEXEC) == 0; }
 
 bool audit_open(const Place& place) {
-  // Called, to make the path, only if there is a hook.
-  PyObject* (*const path_of)(void*) = [](void* at) {
-    const auto& file = *static_cast<const Place*>(at);
-    return py_text(file.mount->path_of(file.node)).release();
-  };
-  return PySys_Audit("open", "O&si", path_of, const_cast<Place*>(&place), "r", O_RDONLY | O_CLOEXEC) == 0;
+  return audit_open(
+      [](void* at) {
+        const auto& file = *static_cast<const Place*>(at);
+        return py_text(file.mount->path_of(file.node)).release();
+      },
+      &place);
 }
 
 PyRef read_bytes(ModuleState& state, const Place& place) {
@@ -239,7 +268,8 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   const PyRef opened = py_text(cached);
   if (!opened || !audit_open(opened.get())) return {};
   PyRef code = unmarshal(pyc);
-  if (code && !py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
+  if (!is_code(code)) return PyErr_Clear(), PyRef();  // importlib says so
+  if (!py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};
   return code;
 }
 
@@ -268,7 +298,7 @@ PyRef load_code(ModuleState& state, const Found& found, PyObject* loader) {
   if (found.module.kind == ModuleKind::kBytecode) return load_sourceless(state, found, loader);
   const PyRef path = py_text(found.path());
   if (!path) return {};
-  PyRef code = load_cached(state, found, path);
+  PyRef code = load_cached(state, found, path, loader);
   if (code || PyErr_Occurred()) return code;
   return compile_source(state, found, path);
 }

@@ -73,11 +73,10 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
       if (listed == 0) continue;
     }
     if (type_of(path) != S_IFREG) continue;
-    const bool source = loader_type == state.source_file_loader_type.get() && path.ends_with(".py") &&
-                        state.source_loader_class.unchanged();
+    const bool source = loader_type == state.source_file_loader_type.get() && path.ends_with(".py");
     const PyRef origin = py_text(path);
     if (!origin) return {};
-    const PyRef loader = py_call(source ? state.file_loader_type.get() : loader_type, fullname, origin.get());
+    const PyRef loader = py_call(loader_type, fullname, origin.get());
     const PyRef cached = source && caches_beside_sources(state) ? py_text(cached_path(state, path)) : PyRef();
     return loader ? make_spec(state, fullname, loader, origin, cached, package) : PyRef();
   }

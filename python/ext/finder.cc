@@ -9,9 +9,13 @@
 
 #include "python/ext/finder.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <span>
 
+#include "core/base/path.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
 #include "python/ext/file_finder.h"
@@ -241,18 +245,29 @@ void entry_dealloc(PyObject* self) {
   PyRef::steal(reinterpret_cast<PyObject*>(type));
 }
 
+// A relative path means what it means now, as to FileFinder.
+PyRef absolute(PyObject* path) {
+  PyRef holder;
+  const std::string_view text = path_view(path, holder);
+  char directory[PATH_MAX];
+  if (text.empty() || text.front() == '/' || ::getcwd(directory, sizeof directory) == nullptr)
+    return PyRef::borrow(path);
+  return py_text(normal_path(join(directory, text)));
+}
+
 // EntryFinder(path): the path hook. ImportError for what is no directory of ours, as PEP 302 wants it.
 PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
-  PyObject* path = nullptr;
-  if (!PyArg_ParseTuple(args, "O:EntryFinder", &path)) return nullptr;
-  PyRef holder;
-  const auto place = ReadGuard(engine().tree)->lookup(path_view(path, holder));
+  PyObject* given = nullptr;
+  if (!PyArg_ParseTuple(args, "O:EntryFinder", &given)) return nullptr;
+  PyRef path = absolute(given), holder;
+  if (!path) return nullptr;
+  const auto place = ReadGuard(engine().tree)->lookup(path_view(path.get(), holder));
   if (!place || !place->directory()) {
     PyErr_SetString(PyExc_ImportError, "not a directory of a mounted archive");
     return nullptr;
   }
   PyObject* self = type->tp_alloc(type, 0);
-  if (self != nullptr) reinterpret_cast<EntryFinder*>(self)->path = PyRef::borrow(path).release();
+  if (self != nullptr) reinterpret_cast<EntryFinder*>(self)->path = path.release();
   return self;
 }
 

@@ -32,7 +32,22 @@ Py_hash_t hash(PyObject* self) {
   return static_cast<Py_hash_t>(found.mount->id() << 32 | found.module.node);
 }
 
+PyObject* itself(PyObject* self, PyObject*) { return PyRef::borrow(self).release(); }
+
+PyObject* refuse_pickling(PyObject*, PyObject*) {
+  PyErr_SetString(
+      PyExc_TypeError,
+      "what was found in a mount of this process cannot be pickled; pickle the module's name, and import it");
+  return nullptr;
+}
+
+PyMethodDef kMethods[] = {{"__copy__", itself, METH_NOARGS, nullptr},
+                          {"__deepcopy__", itself, METH_O, nullptr},
+                          {"__reduce__", refuse_pickling, METH_NOARGS, nullptr},
+                          {nullptr, nullptr, 0, nullptr}};
+
 PyType_Slot kSlots[] = {
+    {Py_tp_methods, kMethods},
     {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
     {Py_tp_hash, reinterpret_cast<void*>(hash)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},

@@ -46,4 +46,10 @@ bool ImportlibClass::unchanged() {
   return true;
 }
 
+int ImportlibClass::traverse(visitproc visit, void* arg) const {
+  Py_VISIT(type_.get());
+  for (const Method& method : methods_) Py_VISIT(method.function.get());
+  return 0;
+}
+
 }  // namespace intact

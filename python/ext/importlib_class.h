@@ -19,6 +19,8 @@ class ImportlibClass {
   bool keep(const PyRef& type, std::initializer_list<const char*> methods);
   // Whether these are importlib's own. Costs a comparison while nothing about the class has changed.
   bool unchanged();
+  // For the collector of garbage.
+  int traverse(visitproc visit, void* arg) const;
 
  private:
   struct Method {

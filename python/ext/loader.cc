@@ -144,41 +144,57 @@ PyObject* get_stats(PyObject* self, PyTypeObject* type, PyObject* const* args, s
                  [](const Place& place) { return path_stats(place); });
 }
 
-// The path of a FileLoader's source, if it is that module's, and a program has changed neither the loader nor its
-// class. Null without an exception: importlib is to go on.
+// The path of the source of a SourceFileLoader, if it is that module's, and a program has changed neither the loader
+// nor its class. Null without an exception: importlib is to go on.
 PyRef path_of_file(ModuleState& state, PyObject* loader, PyObject* fullname) {
-  if (reinterpret_cast<PyObject*>(Py_TYPE(loader)) != state.file_loader_type.get()) return {};
+  if (state.verbose || reinterpret_cast<PyObject*>(Py_TYPE(loader)) != state.source_file_loader_type.get()) return {};
   const PyRef dict = PyRef::steal(PyObject_GenericGetDict(loader, nullptr));
   if (!dict || PyDict_GET_SIZE(dict.get()) != 2) return PyErr_Clear(), PyRef();  // methods of its own, perhaps
   const PyRef name = dict_item(dict.get(), state.str_name.get());
   if (!name || !PyUnicode_Check(name.get()) || !PyUnicode_Check(fullname)) return {};
-  if (PyUnicode_Compare(name.get(), fullname) != 0 || !state.source_loader_class.unchanged()) return {};
+  if (PyUnicode_Compare(name.get(), fullname) != 0) return {};
+  if (!state.source_loader_class.unchanged() || !state.source_file_loader_class.unchanged()) return {};
   return dict_item(dict.get(), state.str_path.get());
 }
 
-// get_code(fullname) of FileLoader: cached bytecode that is plainly valid; all else is importlib's.
-PyObject* get_file_code(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
-                        PyObject* keywords) {
-  PyObject* fullname = only_argument("fullname", args, count, keywords);
+// get_code(self, fullname) of SourceFileLoader: cached bytecode that is plainly valid; all else is importlib's.
+PyObject* get_file_code(PyObject* module, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  if (count == 0) return PyErr_SetString(PyExc_TypeError, "get_code() takes a loader"), nullptr;
+  PyObject* loader = args[0];
+  PyObject* fullname = only_argument("fullname", args + 1, static_cast<std::size_t>(count) - 1, keywords);
   if (fullname == nullptr) return nullptr;
-  ModuleState& state = type_state(type);
-  const PyRef path = path_of_file(state, self, fullname);
+  ModuleState& state = module_state(module);
+  const PyRef path = path_of_file(state, loader, fullname);
   PyRef code = path ? load_cached_file(state, path) : PyRef();
   if (state.import_depth.load() == 0) free_scratch(state);
   if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OSError)) PyErr_Clear();  // an audit hook's; importlib goes on
   if (code || PyErr_Occurred()) return code.release();
-  return importlibs_code(state, state.file_loader_type, self, fullname).release();
+  const PyRef above = py_call(reinterpret_cast<PyObject*>(&PySuper_Type), state.source_file_loader_type.get(), loader);
+  const PyRef importlibs = PyRef::steal(above ? PyObject_GetAttr(above.get(), state.str_get_code.get()) : nullptr);
+  return importlibs ? py_call(importlibs.get(), fullname).release() : nullptr;
 }
 
-// FileLoader is equal to the SourceFileLoader in whose place it is, as importlib has two of those equal.
-PyObject* compare_files(PyObject* self, PyObject* other, int operation) {
-  const ModuleState& state = object_state(Py_TYPE(self));
-  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(other));
-  const bool alike = type == state.file_loader_type.get() || type == state.source_file_loader_type.get();
-  if (!alike || (operation != Py_EQ && operation != Py_NE)) Py_RETURN_NOTIMPLEMENTED;
-  const PyRef ours = PyRef::steal(PyObject_GetAttr(self, state.str_dict.get()));
-  const PyRef theirs = PyRef::steal(ours ? PyObject_GetAttr(other, state.str_dict.get()) : nullptr);
-  return theirs ? PyObject_RichCompare(ours.get(), theirs.get(), operation) : nullptr;
+PyMethodDef kFileGetCode = {"get_code", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(get_file_code)),
+                            METH_FASTCALL | METH_KEYWORDS,
+                            "get_code($module, self, fullname)\n--\n\nThe module's code: cached bytecode if it is "
+                            "valid (PEP 552), else compiled."};
+
+// SourceFileLoader inherits its get_code; ours goes before that, unless a program has put one there. Loaders are then
+// importlib's own class, whoever made them.
+bool put_before_importlibs(PyObject* module, ModuleState& state) {
+  const PyRef& type = state.source_file_loader_type;
+  const PyRef dict = PyRef::steal(PyObject_GetAttr(type.get(), state.str_dict.get()));
+  if (!dict) return false;
+  const PyRef known = PyRef::steal(PyObject_GetItem(dict.get(), state.str_get_code.get()));
+  if (!known) PyErr_Clear();
+  PyObject* function =
+      known && PyInstanceMethod_Check(known.get()) ? PyInstanceMethod_GET_FUNCTION(known.get()) : nullptr;
+  const bool older = function != nullptr && PyCFunction_Check(function) &&
+                     PyCFunction_GET_FUNCTION(function) == kFileGetCode.ml_meth;  // this extension's, loaded before
+  if (known && !older) return true;
+  const PyRef ours = PyRef::steal(PyCFunction_New(&kFileGetCode, module));
+  const PyRef method = PyRef::steal(ours ? PyInstanceMethod_New(ours.get()) : nullptr);
+  return method && PyObject_SetAttr(type.get(), state.str_get_code.get(), method.get()) == 0;
 }
 
 constexpr int kFlags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS;
@@ -207,18 +223,11 @@ PyMethodDef kExtensionMethods[] = {
      "Raises ImageError if it cannot be loaded, and CPython's ImportError if it is no extension module."},
     INTACT_GET_DATA,
     {nullptr, nullptr, 0, nullptr}};
-PyMethodDef kFileMethods[] = {{"get_code", as_function(get_file_code), kFlags,
-                               "get_code($self, fullname)\n--\n\nThe module's code, as SourceFileLoader gives it."},
-                              {nullptr, nullptr, 0, nullptr}};
 #undef INTACT_CODE_METHODS
 #undef INTACT_GET_DATA
 
-PyRef make_type(PyObject* module, const char* name, PyMethodDef* methods, const char* doc, richcmpfunc compare,
-                PyObject* base) {
-  PyType_Slot slots[] = {{Py_tp_methods, methods},
-                         {Py_tp_doc, const_cast<char*>(doc)},
-                         {compare ? Py_tp_richcompare : 0, reinterpret_cast<void*>(compare)},
-                         {0, nullptr}};
+PyRef make_type(PyObject* module, const char* name, PyMethodDef* methods, const char* doc, PyObject* base) {
+  PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_doc, const_cast<char*>(doc)}, {0, nullptr}};
   PyType_Spec spec = {name, 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
   return PyRef::steal(PyType_FromModuleAndSpec(module, &spec, base));
 }
@@ -249,7 +258,6 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
     const char* base;
     PyMethodDef* methods;
     const char* doc;
-    richcmpfunc compare = nullptr;  // null: the base's
   } const kinds[] = {
       {state.source_loader_type, "intact._engine.SourceLoader", "SourceFileLoader", kSourceMethods,
        "Loads source, or its bytecode, from an archive."},
@@ -257,22 +265,17 @@ bool add_loader_types(PyObject* module, ModuleState& state) {
        "Loads sourceless bytecode from an archive."},
       {state.extension_loader_type, "intact._engine.ExtensionLoader", "ExtensionFileLoader", kExtensionMethods,
        "Loads an extension module from an archive."},
-      {state.file_loader_type, "intact._engine.FileLoader", "SourceFileLoader", kFileMethods,
-       "SourceFileLoader, but faster where the bytecode on disk is valid.", compare_files},
   };
   for (const auto& kind : kinds) {
     const PyRef base = PyRef::steal(PyObject_GetAttrString(importlib.get(), kind.base));
     if (!base) return false;
-    kind.type = make_type(module, kind.name, kind.methods, kind.doc, kind.compare, base.get());
+    kind.type = make_type(module, kind.name, kind.methods, kind.doc, base.get());
     if (!kind.type || PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(kind.type.get())) < 0) return false;
   }
   PyObject* source_loader = state.source_file_loader_type.get();
   state.file_get_data = PyRef::steal(PyObject_GetAttrString(source_loader, "get_data"));
   state.source_path_stats = PyRef::steal(PyObject_GetAttrString(source_loader, "path_stats"));
-  // An equality of its own would leave the type without a hash.
-  const PyRef hash = PyRef::steal(PyObject_GetAttrString(source_loader, "__hash__"));
-  return state.file_get_data && state.source_path_stats && hash &&
-         PyObject_SetAttrString(state.file_loader_type.get(), "__hash__", hash.get()) == 0;
+  return state.file_get_data && state.source_path_stats && put_before_importlibs(module, state);
 }
 
 }  // namespace intact

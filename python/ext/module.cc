@@ -26,13 +26,14 @@ PyRef attribute(const char* module, const char* name) {
 // What of importlib is only used while it is importlib's own.
 bool know_importlib(ModuleState& state) {
   const PyRef module = PyRef::steal(PyImport_ImportModule("_frozen_importlib_external"));
-  if (!module) return false;
+  const PyRef source_loader = attribute("_frozen_importlib_external", "SourceLoader");
+  if (!module || !source_loader) return false;
   state.importlib_globals = PyRef::borrow(PyModule_GetDict(module.get()));
   if (!is_importlibs(state.cache_from_source.get())) state.cache_from_source.reset();
   return state.path_finder_class.keep(state.path_finder, {"find_spec", "_get_spec", "_path_importer_cache"}) &&
          state.file_finder_class.keep(state.file_finder_type, {"find_spec", "_get_spec"}) &&
-         state.source_loader_class.keep(state.source_file_loader_type,
-                                        {"get_code", "get_data", "get_filename", "path_stats"});
+         state.source_loader_class.keep(source_loader, {"get_code"}) &&
+         state.source_file_loader_class.keep(state.source_file_loader_type, {"get_data", "get_filename", "path_stats"});
 }
 
 bool borrow_importlib(ModuleState& state) {
@@ -239,18 +240,38 @@ int exec(PyObject* module) {
              : -1;
 }
 
-// The module's types hold the module, which holds them, and so does who is asked for a watched module: only the
-// collector can end a sub-interpreter's. What else the state holds leads back to neither. Clearing the types is enough
-// to break the circle.
+// The module's types hold the module, which holds them, and so do importlib's (SourceFileLoader has a function of ours)
+// and who is asked for a watched module: only the collector can end a sub-interpreter's. What else the state holds
+// leads back to none of these. Clearing the types is enough to break the circle.
 int traverse_module(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<const ModuleState*>(PyModule_GetState(module));
   if (state == nullptr) return 0;
-  for (const PyRef* type : {&state->finder_type, &state->entry_finder_type, &state->mount_type, &state->found_type,
-                            &state->source_loader_type, &state->bytecode_loader_type, &state->extension_loader_type,
-                            &state->file_loader_type}) {
-    Py_VISIT(type->get());
+  for (const PyRef* held : {&state->finder_type,
+                            &state->entry_finder_type,
+                            &state->mount_type,
+                            &state->found_type,
+                            &state->source_loader_type,
+                            &state->bytecode_loader_type,
+                            &state->extension_loader_type,
+                            &state->watched,
+                            &state->module_spec_type,
+                            &state->call_with_frames_removed,
+                            &state->file_get_data,
+                            &state->source_path_stats,
+                            &state->built_in_importer,
+                            &state->frozen_importer,
+                            &state->path_finder,
+                            &state->path_finder_find_spec,
+                            &state->file_finder_type,
+                            &state->source_file_loader_type,
+                            &state->importlib_globals,
+                            &state->cache_from_source}) {
+    Py_VISIT(held->get());
   }
-  Py_VISIT(state->watched.get());
+  for (const ImportlibClass* held : {&state->path_finder_class, &state->file_finder_class, &state->source_loader_class,
+                                     &state->source_file_loader_class}) {
+    if (const int stop = held->traverse(visit, arg)) return stop;
+  }
   return 0;
 }
 

@@ -23,14 +23,14 @@ namespace intact {
 struct ModuleState {
   // our types
   PyRef finder_type, entry_finder_type, mount_type, found_type;
-  PyRef source_loader_type, bytecode_loader_type, extension_loader_type, file_loader_type;
+  PyRef source_loader_type, bytecode_loader_type, extension_loader_type;
   // our exceptions
   PyRef error, archive_error, member_error, password_error, image_error, tag_error;
   // importlib's: functions and types that we call as it would
   PyRef module_spec_type, call_with_frames_removed, file_get_data, source_path_stats;
   PyRef built_in_importer, frozen_importer, path_finder, path_finder_find_spec;
   PyRef file_finder_type, source_file_loader_type;
-  ImportlibClass path_finder_class, file_finder_class, source_loader_class;
+  ImportlibClass path_finder_class, file_finder_class, source_loader_class, source_file_loader_class;
   PyRef importlib_globals, cache_from_source, implementation, cache_tag;  // as they were; see caches_beside_sources
   PyRef imp, create_dynamic, fix_co_filename, source_hash, is_frozen, builtin_module_names;
   PyRef builtin_exec, builtin_compile, stdlib_module_names, get_dlopen_flags, gc_get_threshold, gc_set_threshold;

@@ -6,9 +6,13 @@ at once, so that what is written later is packed when it is asked for.
 """
 
 import atexit
+import contextlib
 import importlib.machinery
+import importlib.util
 import io
 import os
+import py_compile
+import stat
 import sys
 import types
 import unittest
@@ -21,23 +25,33 @@ EARLIEST, LATEST = 315532800, 4354819200  # seconds: the times that a zip can ha
 MANY = 500  # files; no test makes a directory of more
 calls = 0  # that found something of ours
 _packed = {}  # directory to (what was in it, its mount)
+_kept = []
 
 
 def _mount(directory):
-    """The mount of a directory as it is, not attached: loaders of one state are equal, as they share it."""
-    paths = [path for path in sorted(Path(directory).rglob("*")) if path.is_dir() or path.is_file()]
-    if len(paths) > MANY:
-        raise ValueError(f"{directory} has {len(paths)} files")
-    state = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
-    if directory not in _packed or _packed[directory][0] != state:
+    """The mount of a directory as it is, not attached: loaders of one state are equal, as they share it.
+
+    Cached bytecode that comes later makes no other state.
+    """
+    state = []
+    for path in sorted(Path(directory).rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # another process has renamed it
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                state.append((path, int(status.st_mtime), status.st_size))
+    if len(state) > MANY:
+        raise ValueError(f"{directory} has {len(state)} files")
+    sources = [each for each in state if "__pycache__" not in each[0].parts and each[0].is_file()]
+    if directory not in _packed or _packed[directory][0] != sources:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for path, mtime, _ in state:
-                if path.is_dir() or EARLIEST <= mtime // 10**9 < LATEST:
-                    archive.write(path, path.relative_to(directory))
-                else:
-                    archive.writestr(str(path.relative_to(directory)), path.read_bytes())
-        _packed[directory] = state, _engine.Mount(buffer.getvalue(), directory, directory, (), files=False)
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_dir() or EARLIEST <= mtime < LATEST:
+                        archive.write(path, path.relative_to(directory))
+                    else:
+                        archive.writestr(str(path.relative_to(directory)), path.read_bytes())
+        _packed[directory] = sources, _engine.Mount(buffer.getvalue(), directory, directory, (), files=False)
     return _engine.Mount(_packed[directory][1], directory, directory, ())
 
 
@@ -81,10 +95,21 @@ class FileFinder(importlib.machinery.FileFinder):
         directory = os.path.abspath(self.path)
         if not os.path.isdir(directory) or not os.access(directory, os.R_OK):
             return None
-        return ask(directory, lambda finder: finder.find_spec(fullname, target))
+        spec = ask(directory, lambda finder: finder.find_spec(fullname, target))
+        if spec is not None and isinstance(spec.loader, _engine.SourceLoader) and not sys.dont_write_bytecode:
+            _write_bytecode(spec.origin)
+        return spec
 
     def iter_modules(self, prefix=""):
         return ask(os.path.abspath(self.path), lambda finder: finder.iter_modules(prefix))
+
+
+def _write_bytecode(source):
+    """As CPython does for what it loads from a directory, and tests go on with: an importer of archives writes none."""
+    try:
+        py_compile.compile(source, doraise=True)
+    except (py_compile.PyCompileError, OSError):
+        pass
 
 
 def _loader_at(path):
@@ -105,15 +130,18 @@ class _Kind(type):
 
 
 def _stand_in(ours):
-    """A class whose objects are ours: found for the path, and called `name`."""
+    """A class whose objects are ours: for each thing that they are asked they have what is then found for their path."""
+
+    class Found(ours):
+        @property
+        def _found(self):
+            loader = _loader_at(self.path)
+            _kept.append(loader)  # the engine relies on a loader's keeping what it has found
+            return loader._found if loader else None
 
     class Loader(metaclass=_Kind):
         def __new__(cls, name, path):
-            found = _loader_at(path)
-            if not isinstance(found, ours):
-                return ours(name, path)  # of what lies nowhere; it can be compared, and asked whether it is a package's
-            found.name = name
-            return found
+            return Found(name, path)
 
     Loader.ours = ours
     return Loader
@@ -141,7 +169,10 @@ def substitute_in(suite, ours=None):
 
 
 def substitute_hook():
-    """On sys.path_hooks, for directories below that of temporary files, where the suites write; run as Python starts."""
+    """For directories below that of temporary files, where the suites write; run as Python starts.
+
+    On sys.path_hooks, and where a test says by the path which loader it expects.
+    """
     place = os.environ.get("TMPDIR")
     if not place:
         return  # a test has taken the environment away
@@ -152,6 +183,16 @@ def substitute_hook():
             raise ImportError("not a directory of tests", path=path)
         return FileFinder.path_hook()(path)
 
+    def spec_from_file_location(name, location=None, **details):
+        spec = original(name, location, **details)
+        if spec is not None and not details and (os.path.abspath(spec.origin) + "/").startswith(place + "/"):
+            found = _loader_at(spec.origin)
+            if found is not None:
+                found.name, spec.loader = name, found
+        return spec
+
+    original = importlib.util.spec_from_file_location
+    importlib.util.spec_from_file_location = spec_from_file_location
     sys.path_hooks.insert(0, hook)
     sys.path_importer_cache.clear()
 

@@ -69,6 +69,9 @@ def main():
         # The finder does not need it there, and tests tidy up by deleting files in every directory of sys.path: below a
         # root that fails as on any read-only file system.
         sys.path[:] = [entry for entry in sys.path if entry != mounted.root]
+        # The sources of frozen modules are on disk, and not beside the suite.
+        for name in [name for name in sys.modules if name.startswith("test.test_importlib.frozen.")]:
+            sys.modules[name].STDLIB_DIR = os.path.dirname(os.__file__)
     if spec["machinery"]:
         import packed
 

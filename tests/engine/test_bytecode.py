@@ -74,29 +74,36 @@ def test_check_hash_based_pycs_is_obeyed(tmp_path, setting, checked, fits, used)
     assert building.output_of("-c", program, archive, flags=("--check-hash-based-pycs", setting)) == f"{used}\n"
 
 
-BROKEN = {
+FOREIGN = {
     "empty": b"",
     "cut in its header": PYC[:15],
-    "header only": PYC[:16],
     "wrong magic": b"\0\0\r\n" + PYC[4:],
     "flags unknown": PYC[:4] + b"\x04\0\0\0" + PYC[8:],
+    "another Python's": (3400).to_bytes(2, "little") + PYC[2:],
+}
+BROKEN = {
+    "header only": PYC[:16],
     "marshal cut": PYC[:-7],
     "marshal of no code": PYC[:16] + b"N",
     "garbage": PYC[:16] + b"\xff" * 50,
-    "another Python's": (3400).to_bytes(2, "little") + PYC[2:],
 }
+EVERY = [
+    *(pytest.param(FOREIGN[name], False, id=f"{name}, alone") for name in FOREIGN),
+    *(pytest.param(pyc, source, id=name + ", alone" * (not source)) for name, pyc in BROKEN.items() for source in (0, 1)),
+]
 
 
-@pytest.mark.parametrize("pyc", BROKEN.values(), ids=BROKEN.keys())
-def test_broken_bytecode_falls_back_to_the_source(mount, pyc):
+@pytest.mark.parametrize("pyc", FOREIGN.values(), ids=FOREIGN.keys())
+def test_bytecode_that_is_not_this_interpreters_is_passed_over(mount, pyc):
     assert which(mount, pyc) == "source"
 
 
-@pytest.mark.parametrize("pyc", BROKEN.values(), ids=BROKEN.keys())
-def test_broken_bytecode_without_a_source_is_the_error_that_it_is_on_disk(mount, tmp_path, pyc):
-    """It was an ImportError whatever was wrong with it; SourcelessFileLoader tells EOFError and what marshal raises apart."""
-    mounted = mount({"alone.pyc": pyc})
-    disk = building.write_files(tmp_path / "disk", {"alone.pyc": pyc})
+@pytest.mark.parametrize(("pyc", "source"), EVERY)
+def test_broken_bytecode_is_the_error_that_it_is_on_disk(mount, tmp_path, pyc, source):
+    """It was an ImportError whatever was wrong with it, and passed over where there was a source."""
+    tree = {"alone.py": SOURCE, cached("alone.py"): pyc} if source else {"alone.pyc": pyc}
+    mounted = mount(tree)
+    disk = building.write_files(tmp_path / "disk", tree)
     said = []
     for root, loader in (
         (mounted.root, importlib.util.find_spec("alone").loader),
@@ -181,44 +188,6 @@ def test_source_edited_within_a_second_is_told_by_its_size(mount):
     mounted = mount({"mod.py": SOURCE, cached("mod.py"): PYC}, "directory")
     building.write_files(mounted.root, {"mod.py": "which = 'edited'"})
     assert importlib.import_module("mod").which == "edited"
-
-
-@pytest.mark.parametrize(
-    "tree",
-    [
-        {"mod.py": SOURCE},
-        {"mod.py": SOURCE, cached("mod.py"): PYC},
-        {"mod.py": SOURCE, cached("mod.py"): building.hash_pyc(SOURCE)},
-        {"mod.pyc": PYC},
-    ],
-    ids=["source", "cached", "hashed", "sourceless"],
-)
-def test_audit_events_are_those_of_files(tmp_path, tree):
-    """import, open, compile and exec; but for marshal's, and for opening bytecode that is not there, which is not tried."""
-    archive = building.write_zip(tmp_path / "a.zip", tree)
-    disk = building.write_files(tmp_path / "disk", tree)
-    program = f"""
-import importlib.util, os, sys, intact
-KINDS, events = ("import", "open", "compile", "exec"), None
-def hear(event, arguments):
-    if events is not None and event in KINDS:
-        if event != "open" or os.path.exists(arguments[0]):
-            named = arguments[0].co_filename if event == "exec" else arguments[event == "compile"]
-            events.append((event, str(named).removeprefix(root), arguments[1:] if event == "open" else None))
-sys.addaudithook(hear)
-told = []
-for root in {disk!r}, {archive!r}:
-    mounted = intact.mount(root) if root.endswith("zip") else sys.path.append(root)
-    spec = importlib.util.find_spec("mod")
-    events = []
-    import mod
-    mod.__loader__.get_data(root + "/" + {next(iter(tree))!r})
-    told, events = [*told, events], None
-    del sys.modules["mod"]
-    sys.path.remove(root)
-print(told[0] == told[1] or told)
-"""
-    assert building.output_of("-c", program) == "True\n"
 
 
 def test_opening_an_archive_is_audited(tmp_path):

@@ -12,9 +12,10 @@ import building
 import hypothesis
 import intact._engine
 import pytest
-from building import SUFFIX
+from building import SUFFIX, cached
 from disk import PathFinder, listed, same
 from hypothesis import strategies
+from test_bytecode import PYC, SOURCE
 from test_finder import BELOW, TREE, control, fields
 
 
@@ -91,12 +92,23 @@ def test_any_directories_on_sys_path_answer_as_to_path_finder(tmp_path_factory, 
 
 
 def test_an_import_goes_this_way(finder, on_path):
-    on_path({"tabnanny.py": "number = 1"})
-    module = importlib.import_module("tabnanny")
-    assert module.number == 1 and type(module.__loader__) is intact._engine.FileLoader
-    assert isinstance(module.__loader__, importlib.machinery.SourceFileLoader)
-    assert module.__loader__.get_source("tabnanny") == "number = 1"
-    assert importlib.reload(module).number == 1
+    """Neither found nor read by importlib's Python."""
+    on_path({"tabnanny.py": SOURCE, cached("tabnanny.py"): PYC})
+    called = set()
+
+    def hear(frame, event, _):
+        if event == "call" and frame.f_code.co_filename == "<frozen importlib._bootstrap_external>":
+            called.add(frame.f_code.co_name)
+
+    sys.setprofile(hear)
+    try:
+        import tabnanny
+    finally:
+        sys.setprofile(None)
+    assert called == {"__init__", "create_module", "exec_module"}  # of its loader
+    assert tabnanny.which == "bytecode" and type(tabnanny.__loader__) is importlib.machinery.SourceFileLoader
+    assert tabnanny.__loader__.get_source("tabnanny") == SOURCE
+    assert importlib.reload(tabnanny).which == "bytecode"
 
 
 def test_of_top_level_names_only_the_standard_librarys_are_looked_for(finder, on_path):
