@@ -42,6 +42,14 @@ other_python() { # INTERPRETER: the whole suite and every package on it
   tools/install.sh "$1" "$(tag_of "$1")" && suite "$(tag_of "$1")" --all-packages
 }
 
+free_threaded() { # the suite without a GIL, on an interpreter that is built for it where none is there
+  local found code
+  found=$(tools/free_threaded.sh)
+  code=$?
+  if [ $code -eq 3 ]; then left_out+=("free-threaded: no such interpreter, see above"); return 0; fi
+  [ $code -eq 0 ] && tools/install.sh "$found" cp313t && suite cp313t --no-packages
+}
+
 built_with_clang() {
   tools/install.sh "$python" clang CMAKE_CXX_COMPILER=clang++ && suite clang --no-packages
 }
@@ -113,6 +121,7 @@ for version in 3.12 3.13; do
     left_out+=("python-$version: no such interpreter here")
   fi
 done
+step free-threaded free_threaded
 step clang cpp clang
 step clang-python built_with_clang
 step asan cpp asan

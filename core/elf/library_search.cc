@@ -26,9 +26,10 @@ std::optional<Place> find_file(const Snapshot& tree, const Mount& own, const std
       }
     }
   }
-  if (auto place = file_only(tree.lookup(path))) return place;
+  const Viewer viewer = own.options().owner;
+  if (auto place = file_only(tree.lookup(path, viewer))) return place;
   if (below) {
-    for (Place& place : tree.lookup_all(rest)) {
+    for (Place& place : tree.lookup_all(rest, viewer)) {
       if (!place.directory()) return std::move(place);
     }
   }
@@ -82,7 +83,7 @@ std::optional<Place> find_by_path(const Snapshot& tree, const SearchScope& scope
 std::optional<Place> find_by_name(const Snapshot& tree, const MountPtr& own, std::string_view name) {
   // Not asked of the tree: a mount that is not published has its own libraries all the same.
   if (const auto node = own ? own->index().find_shared_object(name) : std::nullopt) return Place{own, *node};
-  return tree.find_shared_object(name);
+  return tree.find_shared_object(name, own ? own->options().owner : kAnyone);
 }
 
 }  // namespace intact

@@ -5,7 +5,8 @@
 // member's directory below its root. A wheel that is a mount of its own still finds its neighbour's libraries: where
 // `$ORIGIN/../other.libs` is not in the same archive, the same path below any other root is tried, as all of them
 // would lie in one site-packages. What no path finds is looked for by its bare name, in the same mount and then in all
-// others: ld.so could not do that, but it would have LD_LIBRARY_PATH. See ld.so(8), "dynamic string tokens".
+// others: ld.so could not do that, but it would have LD_LIBRARY_PATH. See ld.so(8), "dynamic string tokens". Of mounts
+// that are for somebody alone only those for whom the object's own is are looked into.
 
 #pragma once
 

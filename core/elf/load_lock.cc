@@ -21,7 +21,12 @@ void LoadLock::lock() {
   // Relaxed: only this thread ever stores its own id, and no other id can be mistaken for it.
   const std::thread::id self = std::this_thread::get_id();
   if (owner_.load(std::memory_order_relaxed) != self) {
-    mutex_.lock();
+    if (!mutex_.try_lock()) {
+      const auto before = before_.load();
+      void* const paused = before ? before() : nullptr;
+      mutex_.lock();
+      if (paused) after_.load()(paused);
+    }
     owner_.store(self, std::memory_order_relaxed);
   }
   ++depth_;

@@ -24,12 +24,21 @@ class LoadLock {
   void lock();
   void unlock();
 
+  // What a thread does before it waits for another that loads, and afterwards with what the first gave, unless that was
+  // null. An interpreter without a GIL waits for its threads to be at rest, and initialisers may have it do so.
+  void set_waiting(void* (*before)(), void (*after)(void*)) {
+    after_.store(after);
+    before_.store(before);
+  }
+
  private:
   LoadLock();
 
   std::mutex mutex_;
   std::atomic<std::thread::id> owner_{};  // written by the owner only
   unsigned depth_ = 0;                    // guarded by mutex_
+  std::atomic<void* (*)()> before_{nullptr};
+  std::atomic<void (*)(void*)> after_{nullptr};
 };
 
 }  // namespace intact

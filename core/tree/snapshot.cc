@@ -19,6 +19,11 @@ std::string_view top_level_name(std::string_view name, bool directory) {
 
 }  // namespace
 
+bool Root::shown_to(Viewer viewer) const {
+  return viewer == kAnyone ||
+         std::ranges::any_of(mounts, [=](const MountPtr& mount) { return mount->options().shown_to(viewer); });
+}
+
 Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newest_first)) {
   for (const MountPtr& mount : mounts_) {
     add_root(mount->root(), mount);
@@ -83,38 +88,40 @@ MountPtr Snapshot::pin(const Mount* mount) const {
 
 // Any root that is a prefix of `path` is also a prefix of the greatest root that is not greater than `path`, or is
 // that root; outer_ leads from each to the next shorter one.
-std::pair<const Root*, std::string_view> Snapshot::root_of(std::string_view path) const {
+std::pair<const Root*, std::string_view> Snapshot::root_of(std::string_view path, Viewer viewer) const {
   const auto after = std::upper_bound(roots_.begin(), roots_.end(), path,
                                       [](std::string_view p, const Root& root) { return p < root.path; });
   std::uint32_t i = after == roots_.begin() ? kNone : static_cast<std::uint32_t>(after - roots_.begin() - 1);
   for (; i != kNone; i = outer_[i]) {
     const std::string& root = roots_[i].path;
-    if (!path.starts_with(root)) continue;
+    if (!path.starts_with(root) || !roots_[i].shown_to(viewer)) continue;
     if (path.size() == root.size()) return {&roots_[i], {}};
     if (path[root.size()] == '/') return {&roots_[i], path.substr(root.size() + 1)};
   }
   return {nullptr, {}};
 }
 
-std::pair<const Root*, std::string_view> Snapshot::normal_root_of(std::string_view path, std::string& storage) const {
-  const auto found = root_of(path);
+std::pair<const Root*, std::string_view> Snapshot::normal_root_of(std::string_view path, std::string& storage,
+                                                                  Viewer viewer) const {
+  const auto found = root_of(path, viewer);
   if (found.first == nullptr || is_normal(found.second)) return found;
   storage = normal_path(path);
-  return root_of(storage);
+  return root_of(storage, viewer);
 }
 
-std::optional<Place> Snapshot::lookup(const Root& root, std::string_view rest) const {
+std::optional<Place> Snapshot::lookup(const Root& root, std::string_view rest, Viewer viewer) const {
   while (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
-  if (!is_normal(rest)) return lookup(normal_path(root.path + "/" + std::string(rest)));
+  if (!is_normal(rest)) return lookup(normal_path(root.path + "/" + std::string(rest)), viewer);
   for (const MountPtr& mount : root.mounts) {
+    if (!mount->options().shown_to(viewer)) continue;
     if (const auto node = mount->index().find(rest)) return Place{mount, *node};
   }
   return std::nullopt;
 }
 
-std::optional<Place> Snapshot::lookup(std::string_view path) const {
-  const auto [root, rest] = root_of(path);
-  return root == nullptr ? std::nullopt : lookup(*root, rest);
+std::optional<Place> Snapshot::lookup(std::string_view path, Viewer viewer) const {
+  const auto [root, rest] = root_of(path, viewer);
+  return root == nullptr ? std::nullopt : lookup(*root, rest, viewer);
 }
 
 std::vector<Place> Snapshot::list(const Root& root, std::string_view rest) const {
@@ -137,16 +144,18 @@ std::vector<Place> Snapshot::list(const Root& root, std::string_view rest) const
   return found;
 }
 
-std::vector<Place> Snapshot::lookup_all(std::string_view path) const {
+std::vector<Place> Snapshot::lookup_all(std::string_view path, Viewer viewer) const {
   std::vector<Place> found;
   for (const MountPtr& mount : mounts_) {
+    if (!mount->options().shown_to(viewer)) continue;
     if (const auto node = mount->index().find(path)) found.push_back({mount, *node});
   }
   return found;
 }
 
-std::optional<Place> Snapshot::find_shared_object(std::string_view base_name) const {
+std::optional<Place> Snapshot::find_shared_object(std::string_view base_name, Viewer viewer) const {
   for (const MountPtr& mount : mounts_) {
+    if (!mount->options().shown_to(viewer)) continue;
     if (const auto node = mount->index().find_shared_object(base_name)) return Place{mount, *node};
   }
   return std::nullopt;

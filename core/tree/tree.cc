@@ -14,6 +14,10 @@ namespace {
 
 std::atomic<std::uint64_t> next_mount_id{1};
 
+// The guards of this thread, by the counter that they are in, over all trees: what a child of a fork has left of them.
+// (The model costs no call and no allocation, which a signal handler could not do.)
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t own_guards[2] = {};
+
 std::string follow_links(const std::string& root) {
   const std::size_t name = root.rfind('/');
   char directory[PATH_MAX];
@@ -56,9 +60,17 @@ MountPtr Tree::mount(std::unique_ptr<Archive> archive, MountOptions options, con
 }
 
 bool Tree::unmount(const Mount& mount) {
+  return unmount_if([&](const Mount& other) { return &other == &mount; });
+}
+
+void Tree::unmount_owned_by(Viewer owner) {
+  unmount_if([=](const Mount& mount) { return mount.options().owner == owner; });
+}
+
+bool Tree::unmount_if(const std::function<bool(const Mount&)>& unwanted) {
   const std::lock_guard lock(mutex_);
   std::vector<MountPtr> mounts = current_->mounts();
-  const auto gone = std::erase_if(mounts, [&](const MountPtr& other) { return other.get() == &mount; });
+  const auto gone = std::erase_if(mounts, [&](const MountPtr& mount) { return unwanted(*mount); });
   if (gone > 0) publish(std::move(mounts));
   return gone > 0;
 }
@@ -138,11 +150,20 @@ bool Tree::may_be_below(const char* path) const {
   return below || (sequence & 1) != 0 || gate_sequence_.load(std::memory_order_relaxed) != sequence;
 }
 
-ReadGuard::ReadGuard(const Tree& tree) : readers_(tree.readers_[tree.phase_.load()]) {
-  readers_.fetch_add(1);
-  snapshot_ = tree.snapshot_.load();
+void Tree::after_fork_in_child() {
+  for (std::size_t i = 0; i < 2; ++i) readers_[i].store(own_guards[i]);
+  mutex_.unlock();
 }
 
-ReadGuard::~ReadGuard() { readers_.fetch_sub(1); }
+ReadGuard::ReadGuard(const Tree& tree) : tree_(tree), phase_(tree.phase_.load()) {
+  tree_.readers_[phase_].fetch_add(1);
+  ++own_guards[phase_];
+  snapshot_ = tree_.snapshot_.load();
+}
+
+ReadGuard::~ReadGuard() {
+  --own_guards[phase_];
+  tree_.readers_[phase_].fetch_sub(1);
+}
 
 }  // namespace intact

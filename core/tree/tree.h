@@ -1,7 +1,8 @@
 // Tree: every mount, under its root, newest first. What import, file access and library loading ask.
 //
 // Reading takes no lock: a reader holds a Snapshot, which never changes; mount and unmount publish a new
-// one and free the old one when its last reader has gone. Writers take `mutex_`.
+// one and free the old one when its last reader has gone. Writers take `mutex_`. Whoever keeps a tree that is in use
+// when the process forks calls the three functions for that.
 //
 //     ReadGuard tree(engine_tree);
 //     if (auto found = tree->lookup("/abs/app.zip/pkg/data.txt")) …
@@ -16,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,6 +32,11 @@
 
 namespace intact {
 
+// For whom a mount is: a number that its user chooses, one for each group that sees the same (an interpreter, say), or
+// kEveryone. Who looks into the tree sees what is for everyone and what is for the own number; kAnyone sees all.
+using Viewer = std::uint64_t;
+constexpr Viewer kEveryone = 0, kAnyone = UINT64_MAX;
+
 struct MountOptions {
   std::string root;                   // absolute and normal: "/abs/app.zip", "/intact/app"
   std::string name;                   // what the user calls it
@@ -37,6 +44,9 @@ struct MountOptions {
   bool first = false;                 // may shadow the standard library
   bool files = true;                  // the redirect answers below the root
   std::string extract_directory;      // where shared objects go if memory may not be executed; empty: nowhere
+  Viewer owner = kEveryone;
+
+  bool shown_to(Viewer viewer) const { return owner == kEveryone || owner == viewer || viewer == kAnyone; }
 };
 
 class Mount {
@@ -79,6 +89,8 @@ struct Root {
   std::string path;
   std::vector<MountPtr> mounts = {};
   bool files = false;  // some mount of it is answered by the redirect
+
+  bool shown_to(Viewer viewer) const;
 };
 
 class Snapshot {
@@ -89,29 +101,31 @@ class Snapshot {
 
   // The root that `path` is, or lies below, and the rest without its leading '/'; null if none. `path` is
   // absolute; what follows the root need not be normal. Allocates nothing.
-  std::pair<const Root*, std::string_view> root_of(std::string_view path) const;
+  std::pair<const Root*, std::string_view> root_of(std::string_view path, Viewer viewer = kAnyone) const;
 
   // The same with the rest normalised. Where that takes a copy it is made in `storage`.
-  std::pair<const Root*, std::string_view> normal_root_of(std::string_view path, std::string& storage) const;
+  std::pair<const Root*, std::string_view> normal_root_of(std::string_view path, std::string& storage,
+                                                          Viewer viewer = kAnyone) const;
 
   // The newest file or directory at `path` (absolute). `rest` is normalised if it has to be.
-  std::optional<Place> lookup(std::string_view path) const;
-  std::optional<Place> lookup(const Root& root, std::string_view rest) const;
+  std::optional<Place> lookup(std::string_view path, Viewer viewer = kAnyone) const;
+  std::optional<Place> lookup(const Root& root, std::string_view rest, Viewer viewer = kAnyone) const;
 
   // Names in a directory, over all layers of the root, each once, newest first.
   std::vector<Place> list(const Root& root, std::string_view rest) const;
 
   // The union of all mounts: `path` below any root.
-  std::vector<Place> lookup_all(std::string_view path) const;
+  std::vector<Place> lookup_all(std::string_view path, Viewer viewer = kAnyone) const;
 
-  // Mounts that have something importable called `name` at their top level, newest first; null if none.
+  // Mounts, whoever they are for, that have something importable called `name` at their top level, newest first; null
+  // if none.
   const std::vector<const Mount*>* top_level(std::string_view name) const;
 
   // The owner of a mount of this snapshot.
   MountPtr pin(const Mount* mount) const;
 
   // The shared object of this base name in the newest mount that has one.
-  std::optional<Place> find_shared_object(std::string_view base_name) const;
+  std::optional<Place> find_shared_object(std::string_view base_name, Viewer viewer = kAnyone) const;
 
  private:
   struct TopLevel {
@@ -140,6 +154,13 @@ class Tree {
   MountPtr mount(std::unique_ptr<Archive> archive, MountOptions options, const ImportRules& rules);
   // Whether it was there.
   bool unmount(const Mount& mount);
+  // Takes out whatever is for `owner` alone.
+  void unmount_owned_by(Viewer owner);
+
+  // Around fork(2), by the thread that forks. A child has no other: readers and writers of other threads are no more.
+  void before_fork() { mutex_.lock(); }
+  void after_fork_in_parent() { mutex_.unlock(); }
+  void after_fork_in_child();
 
   // Whether an absolute path can lie below a root that the redirect answers: a comparison with what all their roots
   // begin with, without counting as a reader. Wrong only in saying yes.
@@ -147,8 +168,8 @@ class Tree {
 
  private:
   friend class ReadGuard;
+  bool unmount_if(const std::function<bool(const Mount&)>& unwanted);
   void publish(std::vector<MountPtr> newest_first);
-
   bool drain();
   void set_gate(const Snapshot& snapshot);
 
@@ -172,7 +193,8 @@ class Tree {
   static constexpr std::uint32_t kGateClosed = UINT32_MAX;
 };
 
-// Holds one snapshot. Cheap (two atomic additions), re-entrant, usable in any thread and in a signal handler.
+// Holds one snapshot. Cheap (two atomic additions), re-entrant, usable in any thread and in a signal handler. It is
+// destroyed in the thread that made it.
 class ReadGuard {
  public:
   explicit ReadGuard(const Tree& tree);
@@ -184,7 +206,8 @@ class ReadGuard {
   const Snapshot& operator*() const { return *snapshot_; }
 
  private:
-  std::atomic<std::uint64_t>& readers_;
+  const Tree& tree_;
+  const std::uint32_t phase_;
   const Snapshot* snapshot_;
 };
 

@@ -16,11 +16,13 @@ namespace {
 
 class TreeTest : public testing::Test {
  protected:
-  MountPtr mount(const std::string& root, const std::vector<std::string>& paths, bool files = true) {
+  MountPtr mount(const std::string& root, const std::vector<std::string>& paths, bool files = true,
+                 Viewer owner = kEveryone) {
     auto archive = open_archive(Source{root, zip_of(paths)}, Limits{});
     EXPECT_TRUE(archive) << archive.error().message();
-    return tree.mount(*std::move(archive),
-                      {.root = root, .name = root, .prefixes = {}, .files = files, .extract_directory = {}}, {});
+    return tree.mount(
+        *std::move(archive),
+        {.root = root, .name = root, .prefixes = {}, .files = files, .extract_directory = {}, .owner = owner}, {});
   }
   std::string mount_at(const std::string& path) {
     const auto place = ReadGuard(tree)->lookup(path);
@@ -114,6 +116,26 @@ TEST_F(TreeTest, TheGateLetsThroughWhatMayBeBelowARootAndStopsTheRest) {
   EXPECT_FALSE(tree.may_be_below("/tmp/no-files/x"));
   tree.unmount(*one), tree.unmount(*two);
   EXPECT_FALSE(tree.may_be_below("/srv/app/one.zip/x"));
+}
+
+TEST_F(TreeTest, AViewerSeesWhatIsForEveryoneAndItsOwn) {
+  const MountPtr every = mount("/a", {"x"});
+  const MountPtr own = mount("/a", {"x"}, true, 1);
+  mount("/a/own", {"y"}, true, 1);
+  const ReadGuard guard(tree);
+  EXPECT_EQ(guard->lookup("/a/x", 1)->mount, own);
+  EXPECT_EQ(guard->lookup("/a/x", 2)->mount, every);
+  EXPECT_EQ(guard->lookup("/a/x", kEveryone)->mount, every);
+  EXPECT_EQ(guard->lookup("/a/x")->mount, own);
+  EXPECT_TRUE(guard->lookup("/a/own/y", 1));
+  EXPECT_EQ(guard->root_of("/a/own/y", 2).first->path, "/a");  // a root that is hidden does not hide the one around it
+  EXPECT_EQ(guard->lookup_all("x", 2).size(), 1u);
+}
+
+TEST_F(TreeTest, WhatIsOwnedByOneGoesTogether) {
+  mount("/a", {"x"}), mount("/b", {"x"}, true, 1), mount("/c", {"x"}, true, 2), mount("/d", {"x"}, true, 1);
+  tree.unmount_owned_by(1);
+  EXPECT_EQ(mount_at("/a/x") + mount_at("/b/x") + mount_at("/c/x") + mount_at("/d/x"), "/a/xnothing/c/xnothing");
 }
 
 TEST_F(TreeTest, AnUnmountedArchiveIsFreedWhenItsLastReaderHasGone) {

@@ -86,4 +86,6 @@ HugeArenas::HugeArenas() {
 
 HugeArenas::~HugeArenas() { imports.fetch_sub(1, std::memory_order_relaxed); }
 
+void HugeArenas::after_fork(int own) { imports.store(own, std::memory_order_relaxed); }
+
 }  // namespace intact

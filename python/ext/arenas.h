@@ -7,8 +7,7 @@
 // The half of a huge page that an import has not used waits for the next one.
 //
 // At other times, and when the reserve is used up or cannot be had, arenas come from the allocator that was there
-// before (PyObject_SetArenaAllocator). A child that was forked while another thread imported goes on as if that import
-// lasted.
+// before (PyObject_SetArenaAllocator).
 //
 // Threads: any. Ours is installed under the GIL of whoever imports first; an interpreter with a GIL of its own that
 // asks for an arena at that very moment is given the old allocator's or ours.
@@ -24,6 +23,9 @@ class HugeArenas {
   ~HugeArenas();
   HugeArenas(const HugeArenas&) = delete;
   HugeArenas& operator=(const HugeArenas&) = delete;
+
+  // For a child of a fork, whose thread has so many.
+  static void after_fork(int own);
 };
 
 }  // namespace intact

@@ -2,8 +2,11 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <pthread.h>
 
 #include <string_view>
+
+#include "core/elf/load_lock.h"
 
 // Tells an engine from other extension modules of its name.
 extern "C" __attribute__((visibility("default"))) const char intact_engine_file = 1;
@@ -30,7 +33,15 @@ std::string other_engine() {
 
 Engine& engine() {
   alignas(Engine) static unsigned char storage[sizeof(Engine)];
-  static Engine* const instance = new (storage) Engine;
+  static Engine* const instance = [] {
+    auto* made = new (storage) Engine;
+    LoadLock::instance();  // has its own handlers registered: handlers that run may register none
+    // Whoever loads may mount: forking takes the locks in the same order.
+    pthread_atfork([] { LoadLock::instance().lock(), engine().tree.before_fork(); },
+                   [] { engine().tree.after_fork_in_parent(), LoadLock::instance().unlock(); },
+                   [] { engine().tree.after_fork_in_child(), LoadLock::instance().unlock(); });
+    return made;
+  }();
   return *instance;
 }
 

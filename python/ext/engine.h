@@ -1,10 +1,13 @@
 // Engine: the tree, the images and the redirect of this process, put together.
 //
 // The one global, because the C library has one set of loaded objects and one set of GOT slots for a
-// process; every interpreter in it shares the mounts. It is never destroyed: slots and images outlive main.
+// process; every interpreter in it shares the tree, in which some mounts are for one of them alone. It is never
+// destroyed: slots and images outlive main.
 
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "core/elf/image_loader.h"
@@ -15,6 +18,8 @@ namespace intact {
 struct Engine {
   Tree tree;
   ImageLoader images{tree};
+  std::atomic<Viewer> last_viewer{kEveryone};  // one for each interpreter that has imported us
+  std::atomic<std::uint64_t> last_unnamed{0};
 };
 
 Engine& engine();

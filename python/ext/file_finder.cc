@@ -88,11 +88,11 @@ PyRef find_file(ModuleState& state, const Listing& listing, PyObject* fullname, 
 std::optional<PyRef> find_on_disk(ModuleState& state, PyObject* directory, PyObject* fullname, std::string_view name) {
   if (state.verbose || !state.path_finder_class.unchanged() || !state.file_finder_class.unchanged())
     return std::nullopt;
-  PyObject* finders = PySys_GetObject("path_importer_cache");  // borrowed
-  if (finders == nullptr || !PyDict_Check(finders) || !PyUnicode_Check(directory)) return std::nullopt;
+  const PyRef finders = sys_item("path_importer_cache");
+  if (!finders || !PyDict_Check(finders.get()) || !PyUnicode_Check(directory)) return std::nullopt;
   // What is kept for "" was made in what was then the current directory; and no name of a module leads elsewhere.
   if (PyUnicode_GET_LENGTH(directory) == 0 || name.find('/') != std::string_view::npos) return std::nullopt;
-  const PyRef finder = dict_item(finders, directory);
+  const PyRef finder = dict_item(finders.get(), directory);
   if (finder.get() == Py_None) return PyRef();  // there is no such place, or no hook takes it
   if (!finder || Py_TYPE(finder.get()) != reinterpret_cast<PyTypeObject*>(state.file_finder_type.get()))
     return std::nullopt;

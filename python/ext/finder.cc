@@ -39,10 +39,11 @@ std::string join(std::string_view directory, std::string_view name) {
 
 // The module called `name` in a directory below a root, over all layers of that root: the newest that is a regular one,
 // else the newest namespace portion.
-std::optional<Found> find_in(const Root& root, std::string_view directory, std::string_view name) {
+std::optional<Found> find_in(Viewer viewer, const Root& root, std::string_view directory, std::string_view name) {
   const std::string stem = join(directory, name);
   std::optional<Found> portion;
   for (const MountPtr& mount : root.mounts) {
+    if (!mount->options().shown_to(viewer)) continue;
     const auto module = mount->index().find_module(stem);
     if (module && module->kind != ModuleKind::kNamespace) return Found{mount, *module};
     if (module && !portion) portion = Found{mount, *module};
@@ -50,23 +51,24 @@ std::optional<Found> find_in(const Root& root, std::string_view directory, std::
   return portion;
 }
 
-std::optional<Found> find_in(const Snapshot& tree, std::string_view directory, std::string_view name) {
+std::optional<Found> find_in(Viewer viewer, const Snapshot& tree, std::string_view directory, std::string_view name) {
   std::string storage;
-  const auto [root, rest] = tree.normal_root_of(directory, storage);
-  return root == nullptr ? std::nullopt : find_in(*root, rest, name);
+  const auto [root, rest] = tree.normal_root_of(directory, storage, viewer);
+  return root == nullptr ? std::nullopt : find_in(viewer, *root, rest, name);
 }
 
 // A directory of an archive that stands on sys.path wins over the module index, as it does over site-packages
 // when it stands before it.
-std::optional<Found> find_on_sys_path(const Snapshot& tree, std::string_view name) {
-  PyObject* entries = PySys_GetObject("path");  // borrowed
-  if (entries == nullptr || !PyList_Check(entries)) return std::nullopt;
-  for (Py_ssize_t i = 0; const PyRef entry = list_item(entries, i); ++i) {
+std::optional<Found> find_on_sys_path(Viewer viewer, const Snapshot& tree, std::string_view name) {
+  const PyRef entries = sys_item("path");
+  if (!entries || !PyList_Check(entries.get())) return std::nullopt;
+  for (Py_ssize_t i = 0; const PyRef entry = list_item(entries.get(), i); ++i) {
     PyRef holder;
     std::string storage;
-    const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage);
+    const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage, viewer);
     if (root == nullptr || rest.empty()) continue;
-    if (auto found = find_in(*root, rest, name); found && found->module.kind != ModuleKind::kNamespace) return found;
+    if (auto found = find_in(viewer, *root, rest, name); found && found->module.kind != ModuleKind::kNamespace)
+      return found;
   }
   return std::nullopt;
 }
@@ -80,13 +82,13 @@ int in_standard_library(ModuleState& state, PyObject* name) {
 // before site-packages, as which a mount ranks. PathFinder looks there, and finds it again when it is asked. -1 with an
 // exception set on failure: path hooks are anybody's code.
 int beside_script(ModuleState& state, const Snapshot& tree, PyObject* name) {
-  PyObject* entries = PySys_GetObject("path");  // borrowed
-  const PyRef entry = entries != nullptr && PyList_Check(entries) ? list_item(entries, 0) : PyRef();
+  const PyRef entries = sys_item("path");
+  const PyRef entry = entries && PyList_Check(entries.get()) ? list_item(entries.get(), 0) : PyRef();
   if (!entry) return 0;
   PyRef holder;
   std::string storage;
   const std::string_view path = path_view(entry.get(), holder);
-  if (path.data() == nullptr || tree.normal_root_of(path, storage).first != nullptr) return 0;
+  if (path.data() == nullptr || tree.normal_root_of(path, storage, state.viewer).first != nullptr) return 0;
   if (const auto spec = find_on_disk(state, entry.get(), name, utf8_view(name))) return static_cast<bool>(*spec);
   const PyRef places = PyErr_Occurred() ? PyRef() : PyRef::steal(PyList_New(0));
   if (!places || PyList_Append(places.get(), entry.get()) < 0) return -1;
@@ -107,10 +109,10 @@ bool in_interpreter(ModuleState& state, PyObject* name) {
 // Whether what the entries of sys.path or __path__ say is what import will find: PathFinder is asked after `finder`, or
 // after those for what is built in or frozen, which has been looked for.
 bool path_finder_follows(ModuleState& state, PyObject* finder) {
-  PyObject* finders = PySys_GetObject("meta_path");  // borrowed
-  if (finders == nullptr || !PyList_Check(finders)) return false;
+  const PyRef finders = sys_item("meta_path");
+  if (!finders || !PyList_Check(finders.get())) return false;
   bool after = false;
-  for (Py_ssize_t i = 0; const PyRef next = list_item(finders, i); ++i) {
+  for (Py_ssize_t i = 0; const PyRef next = list_item(finders.get(), i); ++i) {
     if (after && next.get() == state.path_finder.get()) return true;
     if (after && next.get() != state.built_in_importer.get() && next.get() != state.frozen_importer.get()) return false;
     after = after || next.get() == finder;
@@ -129,9 +131,9 @@ PyRef find_on_path(ModuleState& state, const Snapshot& tree, PyObject* finder, P
   for (Py_ssize_t i = 0; const PyRef entry = entries ? list_item(entries.get(), i) : PyRef(); ++i) {
     PyRef holder;
     std::string storage;
-    const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage);
+    const auto [root, rest] = tree.normal_root_of(path_view(entry.get(), holder), storage, state.viewer);
     if (root != nullptr) {
-      auto found = find_in(*root, rest, name);
+      auto found = find_in(state.viewer, *root, rest, name);
       if (!found) continue;
       const bool top_level = name.size() == utf8_view(fullname).size();
       if (found->module.kind == ModuleKind::kNamespace || (top_level && in_interpreter(state, fullname))) return {};
@@ -149,15 +151,18 @@ PyRef find_on_path(ModuleState& state, const Snapshot& tree, PyObject* finder, P
 // or an exception is set.
 std::optional<Found> find_in_mounts(ModuleState& state, const Snapshot& tree, PyObject* name,
                                     const std::vector<const Mount*>& mounts) {
+  const auto shown = [&](const Mount* mount) { return mount->options().shown_to(state.viewer); };
+  const auto newest = std::ranges::find_if(mounts, shown);
+  if (newest == mounts.end()) return std::nullopt;
   const std::string_view text = utf8_view(name);
   const int standard = in_standard_library(state, name);
   if (standard < 0 || in_interpreter(state, name)) return std::nullopt;
   if (standard == 0) {
-    if (auto found = find_on_sys_path(tree, text)) return found;
-    if (!mounts.front()->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
+    if (auto found = find_on_sys_path(state.viewer, tree, text)) return found;
+    if (!(*newest)->options().first && beside_script(state, tree, name) != 0) return std::nullopt;
   }
   for (const Mount* mount : mounts) {
-    if (standard == 1 && !mount->options().first) continue;
+    if (!shown(mount) || (standard == 1 && !mount->options().first)) continue;
     const auto module = mount->index().find_module(text);
     if (module && module->kind != ModuleKind::kNamespace) return Found{tree.pin(mount), *module};
   }
@@ -172,8 +177,8 @@ PyRef find_top_level(ModuleState& state, const Snapshot& tree, PyObject* finder,
     if (PyErr_Occurred()) return {};
   }
   if (in_standard_library(state, name) != 1) return {};
-  PyObject* path = PySys_GetObject("path");  // borrowed
-  return path == nullptr || !PyList_Check(path) ? PyRef() : find_on_path(state, tree, finder, path, name);
+  const PyRef path = sys_item("path");
+  return path && PyList_Check(path.get()) ? find_on_path(state, tree, finder, path.get(), name) : PyRef();
 }
 
 // The arguments of find_spec by position or by name, into `values`, which has a place for each of `names`.
@@ -204,10 +209,8 @@ PyObject* finder_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* 
   const auto [fullname, path, target] = values;
   if (utf8_view(fullname).data() == nullptr) return PyErr_Clear(), PyRef::borrow(Py_None).release();
   ModuleState& state = type_state(type);
-  if (PyObject* watcher = PyDict_GetItemWithError(state.watched.get(), fullname)) {
-    const PyRef held = PyRef::borrow(watcher);
-    return PyObject_CallOneArg(held.get(), fullname);
-  }
+  if (const PyRef watcher = dict_item(state.watched.get(), fullname))
+    return PyObject_CallOneArg(watcher.get(), fullname);
   if (PyErr_Occurred()) return nullptr;
   PyRef spec;
   {
@@ -261,7 +264,7 @@ PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
   if (!PyArg_ParseTuple(args, "O:EntryFinder", &given)) return nullptr;
   PyRef path = absolute(given), holder;
   if (!path) return nullptr;
-  const auto place = ReadGuard(engine().tree)->lookup(path_view(path.get(), holder));
+  const auto place = ReadGuard(engine().tree)->lookup(path_view(path.get(), holder), object_state(type).viewer);
   if (!place || !place->directory()) {
     PyErr_SetString(PyExc_ImportError, "not a directory of a mounted archive");
     return nullptr;
@@ -285,7 +288,7 @@ PyObject* entry_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* a
   std::optional<Found> found;
   {
     PyRef holder;
-    found = find_in(*ReadGuard(engine().tree), entry_path(self, holder), last_component(name));
+    found = find_in(type_state(type).viewer, *ReadGuard(engine().tree), entry_path(self, holder), last_component(name));
   }
   if (!found) Py_RETURN_NONE;
   return make_spec(type_state(type), values[0], *std::move(found)).release();
@@ -300,14 +303,15 @@ PyObject* entry_iter_modules(PyObject* self, PyObject* args) {
   const ReadGuard tree(engine().tree);
   PyRef holder;
   std::string storage;
-  const auto [root, rest] = tree->normal_root_of(entry_path(self, holder), storage);
+  const Viewer viewer = type_state(Py_TYPE(self)).viewer;
+  const auto [root, rest] = tree->normal_root_of(entry_path(self, holder), storage, viewer);
   if (root == nullptr) return modules.release();
   const PyRef seen = PyRef::steal(PySet_New(nullptr));
   if (!seen) return nullptr;
   for (const Place& place : tree->list(*root, rest)) {
     const std::string_view name = place.get().name();
     const std::string_view stem = name.substr(0, name.find('.'));
-    const auto found = find_in(*root, rest, stem);
+    const auto found = find_in(viewer, *root, rest, stem);
     if (!found || found->module.kind == ModuleKind::kNamespace || stem == "__init__") continue;
     const PyRef text = py_text(prefix + std::string(stem));
     if (!text) return nullptr;

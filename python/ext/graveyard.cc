@@ -1,5 +1,7 @@
 #include "python/ext/graveyard.h"
 
+#include <utility>
+
 namespace intact {
 
 Bytes Graveyard::adopt(const std::shared_ptr<Graveyard>& graveyard, Py_buffer buffer) {
@@ -9,23 +11,23 @@ Bytes Graveyard::adopt(const std::shared_ptr<Graveyard>& graveyard, Py_buffer bu
 }
 
 void Graveyard::bury(Py_buffer buffer) {
-  const std::lock_guard lock(mutex_);
-  if (!closed_) buffers_.push_back(buffer);
+  auto grave = std::make_unique<Grave>(buffer, newest_.load());
+  do {
+    if (grave->next == &closed_) return;
+  } while (!newest_.compare_exchange_weak(grave->next, grave.get()));
+  grave.release();
 }
 
-void Graveyard::empty() {
-  std::vector<Py_buffer> buffers;
-  {
-    const std::lock_guard lock(mutex_);
-    buffers.swap(buffers_);
+// Takes all that is there, and leaves `instead`.
+void Graveyard::release(Grave* instead) {
+  Grave* next = newest_.load();
+  do {
+    if (next == &closed_ || next == instead) return;
+  } while (!newest_.compare_exchange_weak(next, instead));
+  while (next != nullptr) {
+    const std::unique_ptr<Grave> grave(std::exchange(next, next->next));
+    PyBuffer_Release(&grave->buffer);
   }
-  for (Py_buffer& buffer : buffers) PyBuffer_Release(&buffer);
-}
-
-void Graveyard::close() {
-  empty();
-  const std::lock_guard lock(mutex_);
-  closed_ = true;
 }
 
 }  // namespace intact

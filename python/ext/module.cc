@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/elf/elf_file.h"
+#include "core/elf/load_lock.h"
 #include "core/redirect/redirect.h"
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
@@ -13,6 +14,7 @@
 #include "python/ext/found.h"
 #include "python/ext/loader.h"
 #include "python/ext/mount.h"
+#include "python/ext/outermost_import.h"
 
 namespace intact {
 namespace {
@@ -207,23 +209,75 @@ PyObject* contents(PyObject* module, PyObject* path) {
   std::optional<Place> place;
   {
     const ReadGuard tree(engine().tree);
-    const auto [root, rest] = tree->normal_root_of(path_view(path, holder), storage);
+    const Viewer viewer = module_state(module).viewer;
+    const auto [root, rest] = tree->normal_root_of(path_view(path, holder), storage, viewer);
     if (root == nullptr) Py_RETURN_NOTIMPLEMENTED;
-    place = tree->lookup(*root, rest);
+    place = tree->lookup(*root, rest, viewer);
   }
   if (!place || place->directory()) Py_RETURN_NONE;
   return read_bytes(module_state(module), *place).release();
 }
 
-PyObject* roots(PyObject*, PyObject*) {
+PyObject* roots(PyObject* module, PyObject*) {
   PyRef list = PyRef::steal(PyList_New(0));
   if (!list) return nullptr;
   const ReadGuard tree(engine().tree);
   for (const MountPtr& mount : tree->mounts()) {
+    if (!mount->options().shown_to(module_state(module).viewer)) continue;
     const PyRef root = py_text(mount->root());
     if (!root || PyList_Append(list.get(), root.get()) < 0) return nullptr;
   }
   return list.release();
+}
+
+// The number of the next mount that is given no name: no two interpreters give theirs the same.
+PyObject* next_number(PyObject*, PyObject*) {
+  return PyLong_FromUnsignedLongLong(engine().last_unnamed.fetch_add(1) + 1);
+}
+
+// What is left to do when the interpreter ends, whether or not our module is freed by then: its own mounts go, and
+// nobody gives buffers back to it any more. In a capsule, in a dict that the interpreter clears late; the capsule
+// refers to none of our objects, nor does what is called after a fork: the interpreter keeps both until after its last
+// collection.
+struct InterpreterEnd {
+  Viewer viewer;
+  std::shared_ptr<Graveyard> graveyard;
+  std::shared_ptr<std::atomic<ModuleState*>> state;  // null once the module is freed
+};
+
+InterpreterEnd* end_of(PyObject* capsule) {
+  return static_cast<InterpreterEnd*>(PyCapsule_GetPointer(capsule, nullptr));
+}
+
+void at_end(PyObject* capsule) {
+  const std::unique_ptr<InterpreterEnd> end(end_of(capsule));
+  engine().tree.unmount_owned_by(end->viewer);
+  end->graveyard->close();
+}
+
+PyObject* after_fork(PyObject* capsule, PyObject*) {
+  if (ModuleState* state = *end_of(capsule)->state) {
+    new (&state->scratch_mutex) std::mutex;  // a thread that is no more may have had it, and so the other
+#ifdef Py_GIL_DISABLED
+    state->mutex = {};
+#endif
+    OutermostImport::after_fork(*state);
+  }
+  Py_RETURN_NONE;
+}
+
+PyMethodDef kAfterFork = {"_after_fork", after_fork, METH_NOARGS, nullptr};
+
+bool prepare_end(PyObject* module, ModuleState& state) {
+  auto end = std::make_unique<InterpreterEnd>(InterpreterEnd{state.viewer, state.graveyard, state.self});
+  const PyRef capsule = PyRef::steal(PyCapsule_New(end.get(), nullptr, at_end));
+  if (!capsule) return false;
+  end.release();
+  PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Get());  // borrowed
+  const PyRef key = py_text("intact " + std::to_string(state.viewer));
+  const PyRef function = PyRef::steal(PyCFunction_New(&kAfterFork, capsule.get()));
+  return dict != nullptr && key && PyDict_SetItem(dict, key.get(), capsule.get()) == 0 && function &&
+         PyModule_AddObjectRef(module, "_after_fork", function.get()) == 0;
 }
 
 int exec(PyObject* module) {
@@ -232,10 +286,16 @@ int exec(PyObject* module) {
     PyErr_Format(PyExc_ImportError, "another intact is loaded in this process: %s", other.c_str());
     return -1;
   }
+#ifdef Py_GIL_DISABLED
+  LoadLock::instance().set_waiting(
+      []() -> void* { return PyThreadState_GetUnchecked() != nullptr ? PyEval_SaveThread() : nullptr; },
+      [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); });
+#endif
   ModuleState& state = *new (PyModule_GetState(module)) ModuleState;
-  return borrow_importlib(state) && intern_names(state) && learn_rules(state) && add_errors(module, state) &&
-                 add_found_type(module, state) && add_loader_types(module, state) && add_finder_types(module, state) &&
-                 add_mount_type(module, state)
+  state.viewer = engine().last_viewer.fetch_add(1) + 1;
+  return prepare_end(module, state) && borrow_importlib(state) && intern_names(state) && learn_rules(state) &&
+                 add_errors(module, state) && add_found_type(module, state) && add_loader_types(module, state) &&
+                 add_finder_types(module, state) && add_mount_type(module, state)
              ? 0
              : -1;
 }
@@ -279,8 +339,8 @@ void free_module(void* module) {
   void* memory = PyModule_GetState(static_cast<PyObject*>(module));
   if (memory == nullptr) return;
   auto* state = static_cast<ModuleState*>(memory);
-  if (!state->graveyard) return;  // the module was never executed
-  state->graveyard->close();
+  if (state->viewer == kEveryone) return;  // the module was never executed
+  state->self->store(nullptr);
   state->~ModuleState();
 }
 
@@ -294,6 +354,7 @@ PyMethodDef kFunctions[] = {
     {"_set_files", set_files, METH_O, nullptr},
     {"_contents", contents, METH_O, nullptr},
     {"_needed", needed, METH_O, nullptr},
+    {"_next_number", next_number, METH_NOARGS, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
     {"_watch", watch, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},

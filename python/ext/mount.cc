@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 
+#include <atomic>
 #include <cerrno>
 #include <new>
 #include <numeric>
@@ -24,17 +25,27 @@ constexpr std::string_view kElfMagic = "\177ELF";
 
 struct MountObject {
   PyObject_HEAD
-  MountPtr mount;  // null once unmounted
-  MountOptions options;
-  bool attached;
+  MountPtr mount;        // null once unmounted; critical section
+  MountOptions options;  // never changes
+  std::atomic<bool> attached;
 };
 
 MountObject* cast(PyObject* self) { return reinterpret_cast<MountObject*>(self); }
 
-// The mount; null with ValueError set when it is unmounted.
+// The mount of an object; null when it is unmounted.
+MountPtr held(PyObject* self) {
+  MountPtr mount;
+  Py_BEGIN_CRITICAL_SECTION(self);
+  mount = cast(self)->mount;
+  Py_END_CRITICAL_SECTION();
+  return mount;
+}
+
+// The same, null with ValueError set.
 MountPtr opened(PyObject* self) {
-  if (!cast(self)->mount) PyErr_Format(PyExc_ValueError, "%U is unmounted", py_text(cast(self)->options.name).get());
-  return cast(self)->mount;
+  MountPtr mount = held(self);
+  if (!mount) PyErr_Format(PyExc_ValueError, "%U is unmounted", py_text(cast(self)->options.name).get());
+  return mount;
 }
 
 std::string path_text(PyObject* text) {
@@ -45,9 +56,9 @@ std::string path_text(PyObject* text) {
 bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
   if (PyUnicode_Check(sequence))
     return PyErr_SetString(PyExc_TypeError, "prefixes is a sequence of str, not a str"), false;
-  const PyRef items = PyRef::steal(PySequence_Fast(sequence, "prefixes is not a sequence of str"));
-  for (Py_ssize_t i = 0; items && i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-    PyObject* item = PySequence_Fast_GET_ITEM(items.get(), i);
+  const PyRef items = PyRef::steal(PySequence_Tuple(sequence));
+  for (Py_ssize_t i = 0; items && i < PyTuple_GET_SIZE(items.get()); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(items.get(), i);
     const std::string_view text = PyUnicode_Check(item) ? utf8_view(item) : std::string_view();
     if (text.empty()) {
       if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a prefix is a non-empty str");
@@ -87,12 +98,12 @@ std::string abi_tag(const ImportRules& rules) {
 }
 
 // Another object for the same mount: of the façade's type, for one that was made before the façade could be imported.
-PyObject* share_mount(PyTypeObject* type, const MountObject& other) {
+PyObject* share_mount(PyTypeObject* type, PyObject* other) {
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
-  new (&cast(self)->options) MountOptions(other.options);
-  new (&cast(self)->mount) MountPtr(other.mount);
-  cast(self)->attached = other.attached;
+  new (&cast(self)->options) MountOptions(cast(other)->options);
+  new (&cast(self)->mount) MountPtr(held(other));
+  cast(self)->attached = cast(other)->attached.load();
   return self;
 }
 
@@ -106,6 +117,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                                        "extract",
                                        "descriptor",
                                        "window",
+                                       "shared",
                                        "member",
                                        "spill",
                                        "links",
@@ -116,20 +128,20 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                                        nullptr};
   PyObject *source = nullptr, *root = nullptr, *name = nullptr, *prefixes = nullptr;
   PyObject *extract = nullptr, *member = nullptr, *spill = nullptr;
-  int first = 0, files = 1, links = 1;
+  int first = 0, files = 1, links = 1, shared = 1;
   OpenedFile file;
   OpenOptions opening;
   Limits& limits = opening.limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&UUpO&O&O&O&:Mount", const_cast<char**>(kNames), &source,
-                                   &root, &name, &prefixes, &first, &files, &extract, &file.descriptor, window_of,
-                                   &file.window, &member, &spill, &links, count_of, &limits.members, count_of,
-                                   &limits.member_size, count_of, &limits.directory_size, count_of,
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&pUUpO&O&O&O&:Mount", const_cast<char**>(kNames),
+                                   &source, &root, &name, &prefixes, &first, &files, &extract, &file.descriptor,
+                                   window_of, &file.window, &shared, &member, &spill, &links, count_of, &limits.members,
+                                   count_of, &limits.member_size, count_of, &limits.directory_size, count_of,
                                    &limits.unpacked_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
   const bool is_mount = PyObject_TypeCheck(source, reinterpret_cast<PyTypeObject*>(state.mount_type.get())) != 0;
-  if (is_mount && member == nullptr) return share_mount(type, *cast(source));
+  if (is_mount && member == nullptr) return share_mount(type, source);
   state.graveyard->empty();
   if (PyUnicode_Check(source) && file.descriptor < 0 && !audit_open(source)) return nullptr;
   opening.spill_directory = path_text(spill);
@@ -139,7 +151,8 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                        .prefixes = {},
                        .first = first != 0,
                        .files = files != 0,
-                       .extract_directory = path_text(extract)};
+                       .extract_directory = path_text(extract),
+                       .owner = shared ? kEveryone : state.viewer};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
   Result<std::unique_ptr<Archive>> archive = std::unique_ptr<Archive>();
   if (is_mount) {
@@ -183,7 +196,10 @@ PyObject* mount_attach(PyObject* self, PyObject*) {
 }
 
 PyObject* mount_detach(PyObject* self, PyObject*) {
-  MountPtr mount = std::exchange(cast(self)->mount, nullptr);
+  MountPtr mount;
+  Py_BEGIN_CRITICAL_SECTION(self);
+  mount.swap(cast(self)->mount);
+  Py_END_CRITICAL_SECTION();
   const bool was_there = mount && cast(self)->attached && engine().tree.unmount(*mount);
   mount.reset();
   object_state(Py_TYPE(self)).graveyard->empty();
@@ -345,16 +361,16 @@ int mount_contains(PyObject* self, PyObject* item) {
 }
 
 PyObject* mount_repr(PyObject* self) {
-  const MountObject* object = cast(self);
-  const PyRef root = py_text(object->options.root);
-  return root ? PyUnicode_FromFormat("<intact.Mount %R%s>", root.get(), object->mount ? "" : " (unmounted)") : nullptr;
+  const PyRef root = py_text(cast(self)->options.root);
+  return root ? PyUnicode_FromFormat("<intact.Mount %R%s>", root.get(), held(self) ? "" : " (unmounted)") : nullptr;
 }
 
 PyObject* get_root(PyObject* self, void*) { return py_text(cast(self)->options.root).release(); }
 PyObject* get_name(PyObject* self, void*) { return py_text(cast(self)->options.name).release(); }
 PyObject* get_first(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.first); }
 PyObject* get_files(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.files); }
-PyObject* get_mounted(PyObject* self, void*) { return PyBool_FromLong(cast(self)->mount && cast(self)->attached); }
+PyObject* get_shared(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.owner == kEveryone); }
+PyObject* get_mounted(PyObject* self, void*) { return PyBool_FromLong(held(self) && cast(self)->attached); }
 PyObject* get_format(PyObject* self, void*) {
   const MountPtr mount = opened(self);
   return mount ? PyUnicode_FromString(mount->archive().format()) : nullptr;
@@ -386,6 +402,7 @@ PyGetSetDef kProperties[] = {
     {"first", get_first, nullptr, "Whether its modules may shadow the standard library's.", nullptr},
     {"files", get_files, nullptr, "Whether file functions are answered below the root.", nullptr},
     {"mounted", get_mounted, nullptr, "False before mount() has finished and after unmount().", nullptr},
+    {"shared", get_shared, nullptr, "Whether every interpreter imports from it, or the one that mounted it.", nullptr},
     {"_unreachable", get_unreachable, nullptr, nullptr, nullptr},
     {"format", get_format, nullptr,
      "\"zip\", \"app\", \"directory\", \"tar.xz\", \"7z\": what it is and what it is packed with.", nullptr},

@@ -23,44 +23,71 @@ long first_of(const PyRef& thresholds) {
 
 // Moves every object that the collector tracks to the oldest generation: freezing takes them out of all generations,
 // unfreezing puts them into that one. Both only splice lists. Not where the program has frozen objects of its own.
-void promote(ModuleState& state) {
+// Where there is no GIL the collector has no generations, and freezing goes over every object.
+void promote([[maybe_unused]] ModuleState& state) {
+#ifndef Py_GIL_DISABLED
   const PyRef frozen = py_call(state.gc_get_freeze_count.get());
   if (frozen && PyLong_AsLong(frozen.get()) == 0 && py_call(state.gc_freeze.get())) py_call(state.gc_unfreeze.get());
+#endif
 }
 
-}  // namespace
-
-OutermostImport::OutermostImport(ModuleState& state) : state_(state) {
-  if (state_.import_depth.fetch_add(1) > 0) return;
-  PyRef before = py_call(state_.gc_get_threshold.get());
+void pause(ModuleState& state) {
+  PyRef before = py_call(state.gc_get_threshold.get());
   const long first = first_of(before);
   const PyRef paused = PyRef::steal(PyLong_FromLong(kPausedThreshold));
   if (first > 0 && first < kPausedThreshold && paused) {  // 0: the program has switched it off
     const PyRef thresholds = with_first(before, paused.get());
-    if (thresholds && PyRef::steal(PyObject_CallObject(state_.gc_set_threshold.get(), thresholds.get()))) {
-      state_.thresholds_before = std::move(before);
+    if (thresholds && PyRef::steal(PyObject_CallObject(state.gc_set_threshold.get(), thresholds.get()))) {
+      state.thresholds_before = std::move(before);
     }
   }
   PyErr_Clear();
 }
 
-OutermostImport::~OutermostImport() {
-  if (state_.import_depth.fetch_sub(1) > 1) return;
-  ReadAhead::instance().drop();
-  free_scratch(state_);
-  const PyRef before = std::exchange(state_.thresholds_before, PyRef());
+void resume(ModuleState& state) {
+  const PyRef before = std::exchange(state.thresholds_before, PyRef());
   if (!before) return;
   PyObject *type, *value, *traceback;  // an import that failed ends here too
   PyErr_Fetch(&type, &value, &traceback);
-  const PyRef now = py_call(state_.gc_get_threshold.get());
+  const PyRef now = py_call(state.gc_get_threshold.get());
   if (first_of(now) == kPausedThreshold) {
-    const PyRef counts = py_call(state_.gc_get_count.get());
-    if (first_of(counts) > first_of(before)) promote(state_);  // else the collector would start at once
+    const PyRef counts = py_call(state.gc_get_count.get());
+    if (first_of(counts) > first_of(before)) promote(state);  // else the collector would start at once
     const PyRef restored = with_first(now, PyTuple_GET_ITEM(before.get(), 0));
-    if (restored) PyRef::steal(PyObject_CallObject(state_.gc_set_threshold.get(), restored.get()));
+    if (restored) PyRef::steal(PyObject_CallObject(state.gc_set_threshold.get(), restored.get()));
   }
   PyErr_Clear();
   PyErr_Restore(type, value, traceback);
+}
+
+}  // namespace
+
+thread_local OutermostImport* OutermostImport::innermost_ = nullptr;
+
+OutermostImport::OutermostImport(ModuleState& state) : state_(state), outer_(std::exchange(innermost_, this)) {
+  const StateLock lock(state_);
+  if (state_.import_depth++ == 0) pause(state_);
+}
+
+OutermostImport::~OutermostImport() {
+  innermost_ = outer_;
+  {
+    const StateLock lock(state_);
+    if (--state_.import_depth > 0) return;
+    resume(state_);
+  }
+  ReadAhead::instance().drop();
+  free_scratch(state_);
+}
+
+void OutermostImport::after_fork(ModuleState& state) {
+  int all = 0, ours = 0;
+  for (const OutermostImport* import = innermost_; import != nullptr; import = import->outer_) {
+    ++all;
+    if (&import->state_ == &state) ++ours;
+  }
+  HugeArenas::after_fork(all);
+  if (state.import_depth.exchange(ours) > 0 && ours == 0) resume(state);
 }
 
 }  // namespace intact

@@ -6,7 +6,10 @@
 // of the time of importing a large application). The pause raises the threshold of the youngest generation instead of
 // switching the collector off, so a module that runs a whole program at import still has one. The old thresholds come
 // back when the outermost import ends, unless the program has set its own meanwhile; what was made then goes to the
-// oldest generation, where it would end up anyway, without being gone over.
+// oldest generation, where it would end up anyway, without being gone over. (Without a GIL there are no generations.)
+//
+// Imports of several threads may overlap: the first begins the pause, the last ends it. In a child of a fork those of
+// other threads are no more.
 
 #pragma once
 
@@ -22,9 +25,15 @@ class OutermostImport {
   OutermostImport(const OutermostImport&) = delete;
   OutermostImport& operator=(const OutermostImport&) = delete;
 
+  // For a child of a fork: only what this thread imports goes on.
+  static void after_fork(ModuleState& state);
+
  private:
+  static thread_local OutermostImport* innermost_;  // of this thread, in whatever interpreter
+
   HugeArenas arenas_;
   ModuleState& state_;
+  OutermostImport* const outer_;
 };
 
 }  // namespace intact

@@ -80,6 +80,24 @@ inline PyRef dict_item(PyObject* dict, PyObject* key) {
 #endif
 }
 
+// Something of the module sys, which a program may replace; null without an exception if it is not there.
+inline PyRef sys_item(const char* name) {
+#ifdef Py_GIL_DISABLED
+  const PyRef sys = PyRef::steal(PyImport_AddModuleRef("sys"));
+  PyObject* item = nullptr;
+  if (!sys || PyDict_GetItemStringRef(PyModule_GetDict(sys.get()), name, &item) < 0) PyErr_Clear();
+  return PyRef::steal(item);
+#else
+  return PyRef::borrow(PySys_GetObject(name));
+#endif
+}
+
+// Around what reads or changes the fields of an object of ours: with a GIL there is nothing to do.
+#ifndef Py_BEGIN_CRITICAL_SECTION  // 3.12 and older
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
 // Calls a function or type with positional arguments.
 template <typename... Args>
 PyRef py_call(PyObject* callable, Args*... args) {

@@ -26,8 +26,8 @@ PyRef namespace_spec(ModuleState& state, PyObject* name, const Found& found) {
 }  // namespace
 
 bool caches_beside_sources(ModuleState& state) {
-  PyObject* prefix = PySys_GetObject("pycache_prefix");  // borrowed
-  if ((prefix != nullptr && prefix != Py_None) || !PyUnicode_Check(state.cache_tag.get())) return false;
+  const PyRef prefix = sys_item("pycache_prefix");
+  if ((prefix && prefix.get() != Py_None) || !PyUnicode_Check(state.cache_tag.get())) return false;
   // Type checkers put a function of their own there while they load what they have instrumented.
   const PyRef function = dict_item(state.importlib_globals.get(), state.str_cache_from_source.get());
   const PyRef tag = PyRef::steal(PyObject_GetAttr(state.implementation.get(), state.str_cache_tag.get()));

@@ -1,8 +1,9 @@
 // ModuleState: everything the extension keeps for one interpreter. There is no other state in this layer; the
 // engine (tree, images, redirect) is the process's.
 //
-// Lock: the interpreter's GIL guards all of it; where there is no GIL, `graveyard` has a mutex of its own, counters
-// are atomic, and the rest is set once while the module is executed.
+// Lock: the interpreter's GIL guards all of it. Where there is none (PEP 703), counters are atomic, `graveyard` needs
+// no lock, `watched` is a dict and has its own, what names StateLock or scratch_mutex is guarded by that, and the rest
+// is set once while the module is executed.
 
 #pragma once
 
@@ -13,7 +14,7 @@
 #include <vector>
 
 #include "core/base/scratch.h"
-#include "core/tree/index.h"
+#include "core/tree/tree.h"
 #include "python/ext/graveyard.h"
 #include "python/ext/importlib_class.h"
 #include "python/ext/pyref.h"
@@ -43,17 +44,41 @@ struct ModuleState {
 
   PyRef watched;  // dict from a module's name to who is asked for its spec instead of us, see Finder
 
+  Viewer viewer = kEveryone;  // the number of this interpreter, which no other has or had; set when we are executed
   ImportRules rules;
   std::string cache_suffix;  // ".cpython-311.opt-1.pyc"
   std::shared_ptr<Graveyard> graveyard = std::make_shared<Graveyard>();
+  // Where this is, for what may outlive it.
+  std::shared_ptr<std::atomic<ModuleState*>> self = std::make_shared<std::atomic<ModuleState*>>(this);
   std::atomic<std::uint64_t> modules_found{0};
   std::atomic<int> import_depth{0};  // imports of ours under way, see outermost_import.h
-  PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
+  PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none. StateLock
   // For bytecode on its way to code, taken out while it is used.
   std::mutex scratch_mutex;
   Scratch scratch;  // guarded by scratch_mutex
+#ifdef Py_GIL_DISABLED
+  PyMutex mutex = {};  // of StateLock
+#endif
   bool trace = false;
   bool verbose = false;  // importlib says on stderr what it does (python -v)
+};
+
+// Held while something of the state is changed in several steps. With a GIL there is nothing to do; without one, who
+// waits for it lets the interpreter stop the world.
+class StateLock {
+ public:
+#ifdef Py_GIL_DISABLED
+  explicit StateLock(ModuleState& state) : mutex_(state.mutex) { PyMutex_Lock(&mutex_); }
+  ~StateLock() { PyMutex_Unlock(&mutex_); }
+  StateLock(const StateLock&) = delete;
+  StateLock& operator=(const StateLock&) = delete;
+
+ private:
+  PyMutex& mutex_;
+#else
+  explicit StateLock(ModuleState&) {}
+  ~StateLock() {}
+#endif
 };
 
 ModuleState& module_state(PyObject* module);

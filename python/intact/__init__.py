@@ -4,8 +4,8 @@
     intact.mount("numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl")
     import numpy
 
-A mount is visible to the whole process: its modules to ``import`` (in every interpreter that imports intact), its files
-to everything that opens files through the C library. Nothing is unpacked and nothing is written.
+A mount is visible to the whole process: its modules to ``import`` (in every interpreter that imports intact, unless it is
+mounted with ``shared=False``), its files to everything that opens files through the C library. Nothing is unpacked and nothing is written.
 
 Environment: ``INTACT_FILES=0`` leaves file functions alone, ``INTACT_TRACE=1`` prints each module loaded to stderr.
 """

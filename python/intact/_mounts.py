@@ -5,6 +5,7 @@ Imports nothing that a starting interpreter has not loaded already: this runs at
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import sys
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-_mounted: list[Mount] = []  # newest first
+# Held while a mount is shown or taken away, which several steps do; also while the process forks, so that a child finds them
+# done. Recursive: a finaliser or a signal handler may mount, too.
+_lock = _thread.RLock()
+_mounted: list[Mount] = []  # newest first; under _lock, or copied at once
 app: Mount | None = None  # that this process is, if it is one
-_on_path: set[str] = set()  # roots that we put on sys.path
-_unnamed = 0
+_on_path: set[str] = set()  # roots that we put on sys.path; under _lock
 
 
 class Mount(_engine.Mount):
-    """A mounted archive: ``root``, ``name``, ``first``, ``files``, ``mounted``, ``format``.
+    """A mounted archive: ``root``, ``name``, ``first``, ``files``, ``shared``, ``mounted``, ``format``.
 
     ``len(m)`` counts its files, iterating gives their paths relative to the root, ``m.read(path)`` gives the bytes of
     one. As a context manager it is unmounted at the end of the block.
@@ -47,15 +50,16 @@ class Mount(_engine.Mount):
         Modules already imported go on working, their sources stay readable through their loaders, and shared objects
         stay loaded. What else would be imported or opened below the root is looked for as if it had never been mounted.
         """
-        if self in _mounted:
-            _mounted.remove(self)
-        gone = self._detach()
-        self._given = self._copy = None
-        if gone and not any(other.root == self.root for other in _mounted):
-            _forget_path(self.root)
-            if self.root in _on_path and self.root in sys.path:
-                sys.path.remove(self.root)
-            _on_path.discard(self.root)
+        with _lock:
+            if self in _mounted:
+                _mounted.remove(self)
+            gone = self._detach()
+            self._given = self._copy = None
+            if gone and not any(other.root == self.root for other in _mounted):
+                _forget_path(self.root)
+                if self.root in _on_path and self.root in (sys.path or ()):  # None while the interpreter ends
+                    sys.path.remove(self.root)
+                _on_path.discard(self.root)
         if gone:
             _log("unmounted %s", self.root)
         return gone
@@ -85,6 +89,7 @@ def mount(
     first: bool = False,
     files: bool | None = None,
     extract: str | os.PathLike[str] | None = None,
+    shared: bool = True,
     max_members: int | None = None,
     max_member_size: int | None = None,
     max_directory_size: int | None = None,
@@ -104,6 +109,8 @@ def mount(
     first: let its modules shadow the standard library's (never the built-in and frozen ones).
     files: whether the C library's file functions are answered below the root; by default yes, unless INTACT_FILES=0.
     extract: a directory for shared objects, used only where the system refuses to execute memory.
+    shared: whether every interpreter of the process that imports intact imports from it. With ``shared=False`` the one that
+        mounts does, alone, and the mount ends with it; its files are the process's all the same, for who knows their paths.
     max_members: the most members the archive may have, 4,000,000 by default.
     max_member_size: the most bytes a member may unpack to, 4 GiB by default; a larger one is listed, not read.
     max_directory_size: the most bytes of a zip's central directory, 1 GiB by default (4 GiB at most), or of all names.
@@ -126,7 +133,7 @@ def mount(
         root = f"{source.root}/{path}"
         name = root if name is None else name
     else:
-        name = _next_name() if name is None else name
+        name = f"archive-{_engine._next_number()}" if name is None else name
         root = "/intact/" + name
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise ValueError(f"a mount's name is one component of a path, not {name!r}")
@@ -137,6 +144,8 @@ def mount(
         "max_unpacked_size": max_unpacked_size,
     }
     options: dict[str, Any] = {cap: value for cap, value in caps.items() if value is not None}
+    if not shared:
+        options["shared"] = False
     if extract is not None:
         options["extract"] = os.path.abspath(os.fspath(extract))
     if spill is not None:
@@ -155,10 +164,11 @@ def mount(
 def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) -> Mount:
     """Make an opened archive visible."""
     mounted._given, mounted._copy = given, None
-    mounted._attach()
-    _mounted.insert(0, mounted)
-    _forget_path(mounted.root)
-    _show_on_path(mounted.root)
+    with _lock:
+        mounted._attach()
+        _mounted.insert(0, mounted)
+        _forget_path(mounted.root)
+        _show_on_path(mounted.root)
     _log("mounted %s: %d files", mounted.root, mounted)
     return mounted
 
@@ -167,21 +177,16 @@ def adopt(attached: _engine.Mount) -> Mount:
     """The Mount of what the engine has mounted already, under a root that stands on ``sys.path``."""
     mounted = Mount(attached, attached.root, attached.name, ())
     mounted._given, mounted._copy = (mounted.root, (), {}), None
-    _mounted.insert(0, mounted)
-    _on_path.add(mounted.root)
-    _forget_path(mounted.root)
+    with _lock:
+        _mounted.insert(0, mounted)
+        _on_path.add(mounted.root)
+        _forget_path(mounted.root)
     return mounted
 
 
 def mounts() -> tuple[Mount, ...]:
     """The mounts that this interpreter made and has not unmounted, newest first."""
     return tuple(_mounted)
-
-
-def _next_name() -> str:
-    global _unnamed
-    _unnamed += 1
-    return f"archive-{_unnamed}"
 
 
 def _show_on_path(root: str) -> None:
@@ -197,7 +202,7 @@ def _show_on_path(root: str) -> None:
 def _forget_path(root: str) -> None:
     """Let path hooks look anew at the root and what is below it."""
     below = root + "/"
-    for path in [p for p in sys.path_importer_cache if p == root or p.startswith(below)]:
+    for path in [p for p in list(sys.path_importer_cache or ()) if p == root or p.startswith(below)]:
         sys.path_importer_cache.pop(path, None)
 
 
@@ -222,6 +227,11 @@ def _handing_over(function: Callable[..., Any]) -> Callable[..., Any]:
     start.__wrapped__ = function  # type: ignore[attr-defined]
     start.__text_signature__ = getattr(function, "__text_signature__", None)  # type: ignore[attr-defined]
     return start
+
+
+def _watch_forks() -> None:
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(after_in_child=_engine._after_fork)
 
 
 def _find_patching(name: str) -> ModuleSpec | None:
@@ -270,6 +280,7 @@ def _install() -> None:
     sys.path_hooks.insert(0, _engine.EntryFinder)
     for root in reversed(_engine._roots()):
         _show_on_path(root)
+    _watch_forks()
     _watch_starts()
     _watch_readers()
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import pkgutil
 import sys
 import textwrap
 import threading
@@ -10,6 +11,7 @@ import building
 import intact
 import pytest
 from building import SUFFIX
+from interpreters import with_interpreters
 
 THREADS = 8
 MULTI_PHASE, SINGLE_PHASE = (building.stdlib_extension(name) for name in ("_testmultiphase", "_testimportmultiple"))
@@ -150,6 +152,119 @@ def test_child_forked_from_a_threaded_process_imports_and_mounts(tmp_path):
     assert building.output_of("-c", textwrap.dedent(FORK), archive, flags=("-W", "ignore")) == "all came back\n"
 
 
+IN_AN_IMPORT = """
+    import gc, importlib, os, sys, threading, intact
+    before = gc.get_threshold()
+    intact.mount(sys.argv[1])
+    sys.inside, sys.go_on = threading.Event(), threading.Event()
+    other = threading.Thread(target=importlib.import_module, args=("waits",))
+    other.start()
+    sys.inside.wait()
+    paused = gc.get_threshold()
+    child = os.fork()
+    if child == 0:
+        import quick
+        os._exit(20 if gc.get_threshold() == before else 21)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(status, paused[0], gc.get_threshold() == paused)
+    sys.go_on.set()
+    other.join()
+    print(gc.get_threshold() == before)
+"""
+
+
+def test_child_forked_beside_an_import_is_not_in_that_import(tmp_path):
+    """The pause of the garbage collector ends with the last import, and a child has only the one thread's."""
+    archive = building.write_zip(
+        tmp_path / "a.zip", {"waits.py": "import sys; sys.inside.set(); sys.go_on.wait()", "quick.py": ""}
+    )
+    printed = building.output_of("-c", textwrap.dedent(IN_AN_IMPORT), archive, flags=("-W", "ignore"))
+    assert printed == "20 100000 True\nTrue\n"
+
+
+def test_a_module_that_forks_while_it_is_imported_is_imported_in_both(tmp_path):
+    body = """
+        import gc, os, sys, deep.leaf
+        child = os.fork()
+        paused = gc.get_threshold()[0]
+        if child:
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        import deep.other
+    """
+    tree = {"forks.py": textwrap.dedent(body), "deep/__init__.py": "", "deep/leaf.py": "", "deep/other.py": "n = 3"}
+    program = (
+        "import gc, os, sys, intact; before = gc.get_threshold(); intact.mount(sys.argv[1]); import forks\n"
+        "good = gc.get_threshold() == before and forks.paused == 100_000 and forks.deep.other.n == 3\n"
+        "if not forks.child: os._exit(30 + good)\n"
+        "print(forks.status, good)"
+    )
+    archive = building.write_zip(tmp_path / "a.zip", tree)
+    assert building.output_of("-c", program, archive) == "31 True\n"
+
+
+def test_what_a_child_unmounts_is_freed_whoever_read_when_it_was_forked(tmp_path):
+    """A reader of another thread is no more in the child: the last state of the tree that it read need not be kept for it.
+
+    The reader is in a path hook that the finder asks, and stays there.
+    """
+    archive = building.write_zip(tmp_path / "a.zip", {"first.py": "", "looked_for.py": ""})
+    program = """
+        import os, sys, threading, intact
+        data = bytearray(open(sys.argv[1], "rb").read())
+        mounted = intact.mount(data, name="data")
+        inside, go_on = threading.Event(), threading.Event()
+        def hook(path):
+            if path == "/asked":
+                inside.set(), go_on.wait()
+            raise ImportError
+        sys.path_hooks.insert(0, hook)
+        sys.path.insert(0, "/asked")
+        finder = next(finder for finder in sys.meta_path if isinstance(finder, intact._engine.Finder))
+        reader = threading.Thread(target=finder.find_spec, args=("looked_for",))  # not by import, whose lock fork waits for
+        reader.start()
+        inside.wait()
+        child = os.fork()
+        if child == 0:
+            mounted.unmount()
+            with intact.mount(sys.argv[1]):  # the next change clears up
+                pass
+            try:
+                data.append(0)  # as long as somebody reads it it has its size
+            except BufferError:
+                os._exit(41)
+            os._exit(40)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        go_on.set()
+        reader.join()
+    """
+    assert building.output_of("-c", textwrap.dedent(program), archive, flags=("-W", "ignore")) == "40\n"
+
+
+def test_mounting_unmounting_listing_reading_and_importing_at_once(mount):
+    """What every thread sees of sys.path and of the mounts is whole, and afterwards nothing is left."""
+    root = mount({"steady/__init__.py": "", **{f"steady/m{n}.py": "" for n in range(60)}}).root
+    archive = building.zip_bytes({"fleeting/__init__.py": "", "fleeting/leaf.py": ""})
+
+    def churn(number):
+        for _ in range(40):
+            with intact.mount(archive, name="same") as one, intact.mount(archive) as other:
+                assert {one, other} < set(intact.mounts())
+                assert one.root in sys.path and other.root in sys.path
+                assert os.listdir(other.root) == ["fleeting"] and one.read("fleeting/leaf.py") == b""
+
+    def look(number):
+        for n in range(number, 60, 4):
+            importlib.import_module(f"steady.m{n}")
+            assert all(m.root for m in intact.mounts())
+            assert os.path.exists(f"{root}/steady/m{n}.py")
+            list(pkgutil.iter_modules())
+
+    in_threads(lambda number: churn(number) if number % 2 else look(number // 2))
+    assert [m.root for m in intact.mounts()] == [root]
+    assert [path for path in sys.path if path.startswith("/intact/")] == []
+    assert not os.path.exists("/intact/same")
+
+
 @pytest.mark.skipif(not MULTI_PHASE, reason="this interpreter came without its test extensions")
 def test_child_imports_an_extension_after_fork(tmp_path):
     archive = building.write_zip(
@@ -175,26 +290,6 @@ def test_multiprocessing_by_fork_finds_functions_of_an_archive(tmp_path):
 
 
 # ---- sub-interpreters
-
-INTERPRETERS = """
-    import sys
-    try:
-        import _interpreters as interpreters           # 3.13
-    except ImportError:
-        import _xxsubinterpreters as interpreters      # 3.11, 3.12
-    def create(own_gil):
-        if sys.version_info >= (3, 13):
-            return interpreters.create('isolated' if own_gil else 'legacy')
-        return interpreters.create(isolated=own_gil)
-    def run(interpreter, code):
-        failure = interpreters.run_string(interpreter, code)
-        assert failure is None, failure
-"""
-
-
-def with_interpreters(program, archive, cwd=None):
-    return building.output_of("-c", textwrap.dedent(INTERPRETERS) + textwrap.dedent(program), archive, cwd=cwd)
-
 
 @pytest.fixture
 def archive(tmp_path):
