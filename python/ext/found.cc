@@ -32,7 +32,16 @@ Py_hash_t hash(PyObject* self) {
   return static_cast<Py_hash_t>(found.mount->id() << 32 | found.module.node);
 }
 
+PyObject* root(PyObject* self, void*) {
+  return py_text(reinterpret_cast<FoundObject*>(self)->found.mount->root()).release();
+}
+
+PyGetSetDef kProperties[] = {
+    {"root", root, nullptr, "Where the members of its mount appear, or did.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
 PyType_Slot kSlots[] = {
+    {Py_tp_getset, kProperties},
     {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
     {Py_tp_hash, reinterpret_cast<void*>(hash)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},

@@ -17,6 +17,7 @@
 #include "python/ext/graveyard.h"
 #include "python/ext/importlib_class.h"
 #include "python/ext/pyref.h"
+#include "python/ext/trace.h"
 
 namespace intact {
 
@@ -51,9 +52,10 @@ struct ModuleState {
   PyRef thresholds_before;           // gc.get_threshold() before the pause; null while there is none
   // For bytecode on its way to code, taken out while it is used.
   std::mutex scratch_mutex;
-  Scratch scratch;  // guarded by scratch_mutex
-  bool trace = false;
-  bool verbose = false;  // importlib says on stderr what it does (python -v)
+  Scratch scratch;             // guarded by scratch_mutex
+  Recorder recorder;           // for intact.trace()
+  bool print_modules = false;  // INTACT_TRACE=1
+  bool verbose = false;        // importlib says on stderr what it does (python -v)
 };
 
 ModuleState& module_state(PyObject* module);
