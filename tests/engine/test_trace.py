@@ -1,8 +1,10 @@
 """intact.trace(): what is recorded, against what import did, and the command that traces a program."""
 
+import ctypes
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,6 +127,23 @@ def test_shared_objects_are_told_with_how_they_were_loaded_and_their_relocations
     counted = [line.split(" contains ")[1].split()[0] for line in listed.splitlines() if " contains " in line]
     assert image.relocations == sum(map(int, counted)) > 0
     assert image.module == "_testmultiphase" and by_name(trace)["_testmultiphase"].kind == "extension"
+
+
+def test_relocations_that_are_packed_as_bits_are_counted_one_by_one(mount, tmp_path):
+    """DT_RELR: readelf tells its words as entries, and what they stand for as offsets."""
+    source = f"static int hidden;\nint *table[100] = {{{'&hidden,' * 100}}};\nint *first(void) {{ return table[0]; }}\n"
+    (tmp_path / "source.c").write_text(source)
+    target = tmp_path / "libpacked.so"
+    command = ["gcc", "-shared", "-fPIC", "-Wl,-z,pack-relative-relocs", "-o", target, tmp_path / "source.c"]
+    subprocess.run(command, check=True)
+    listed = subprocess.run(["readelf", "-rW", target], check=True, capture_output=True, text=True).stdout
+    (entries,) = re.findall(r"'\.rela\.dyn' .* contains (\d+) entries", listed)
+    (offsets,) = re.findall(r"^ +(\d+) offsets$", listed, re.M)
+    assert int(offsets) > 100
+    mounted = mount({"libpacked.so": target.read_bytes()})
+    with intact.trace() as trace:
+        ctypes.CDLL(f"{mounted.root}/libpacked.so")
+    assert trace.images[0].relocations == int(entries) + int(offsets)
 
 
 def test_importing_in_threads_is_told_by_thread(mount):

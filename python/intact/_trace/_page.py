@@ -171,8 +171,8 @@ def _images(images: list[Image]) -> str:
     rows = "\n".join(map(_image, images))
     return f"""<section aria-labelledby="images">
 <h2 id="images">Shared objects</h2>
-<p class="note">Loaded from mounts. A graft is mapped from the archive; a copy lies in memory, because its member is compressed or not on a page
-boundary, or because it cannot be mapped.</p>
+<p class="note">Loaded from mounts. A graft is mapped from the archive; a copy lies in memory, because its member is
+compressed or not on a page boundary, or because it cannot be mapped.</p>
 <div class="scroll"><table id="shared-objects"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>
 </section>"""
 
