@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libarchive-dev)
-tests=(libgtest-dev libgmock-dev strace)
+tests=(libgtest-dev libgmock-dev strace chromium)
 python=(python3 python3-dev python3-venv)
 all=(gdb clang libclang-rt-14-dev git g++-aarch64-linux-gnu qemu-user util-linux
   libssl-dev libffi-dev zlib1g-dev libsqlite3-dev) # these four for tools/free_threaded.sh

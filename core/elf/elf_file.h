@@ -70,8 +70,9 @@ struct ElfFile {
 
   ElfTable strings;
   ElfTable symbols;
-  ElfTable relocations;      // DT_RELA
-  ElfTable plt_relocations;  // DT_JMPREL
+  ElfTable relocations;                // DT_RELA
+  ElfTable plt_relocations;            // DT_JMPREL
+  std::uint64_t relocation_count = 0;  // in both, and in DT_RELR
   std::uint64_t symbol_count = 0;
   // Verneed records that name a file: (offset of vn_file in the file, the name).
   std::vector<ElfNeeded> version_files;

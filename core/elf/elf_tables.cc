@@ -1,6 +1,7 @@
 #include "core/elf/elf_tables.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <set>
 
@@ -30,7 +31,7 @@ class TableChecker {
     INTACT_ASSIGN(auto relative, elf_table(file_, DT_RELR, DT_RELRSZ, "the relative relocation table"));
     INTACT_TRY(check_relocations(file_.relocations));
     INTACT_TRY(check_relocations(file_.plt_relocations));
-    if (relative.size) INTACT_TRY(source_.at(relative.offset, relative.size));
+    INTACT_TRY(count_relative(relative));
     INTACT_TRY(check_hash());
     INTACT_TRY(check_gnu_hash());
     INTACT_TRY(check_symbols());
@@ -51,6 +52,7 @@ class TableChecker {
       return elf_error("a relocation table that ends within an entry", table.offset);
     if (table.size == 0) return {};
     INTACT_ASSIGN(auto bytes, source_.at(table.offset, table.size));
+    file_.relocation_count += table.size / sizeof(Elf64_Rela);
     const ElfSegment* segment = nullptr;  // relocations come sorted: the last one's is nearly always the next one's
     Reader in(bytes);
     while (in.left() > 0) {
@@ -66,6 +68,17 @@ class TableChecker {
         if (found == file_.segments.end()) return elf_error("a relocation outside the segments", where);
         segment = &*found;
       }
+    }
+    return {};
+  }
+
+  // DT_RELR: a word is an address to relocate, or if it is odd, a bit for each of the 63 words that follow.
+  Result<void> count_relative(const ElfTable& table) {
+    if (table.size == 0) return {};
+    INTACT_ASSIGN(auto bytes, source_.at(table.offset, table.size));
+    for (Reader in(bytes); in.left() >= sizeof(Elf64_Relr);) {
+      const std::uint64_t word = in.u64();
+      file_.relocation_count += (word & 1) ? static_cast<std::uint64_t>(std::popcount(word >> 1)) : 1;
     }
     return {};
   }

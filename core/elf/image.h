@@ -5,6 +5,7 @@
 
 #include <link.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,8 +16,9 @@
 namespace intact {
 
 struct Image {
-  ImageInfo info;
-  std::uint64_t size = 0;  // of the member; with its CRC tells whether another mount has the same
+  ImageInfo info;                             // without the time of initialising
+  std::atomic<std::int64_t> initialising{0};  // set when it is done
+  std::uint64_t size = 0;                     // of the member; with its CRC tells whether another mount has the same
   std::uint32_t crc = 0;
   std::string load_path;  // what dlopen was asked for: a name of this image alone, touching no file
   const link_map* map = nullptr;

@@ -15,6 +15,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/base/clock.h"
 #include "core/base/path.h"
 #include "core/elf/graft_linux.h"
 #include "core/elf/image.h"
@@ -58,7 +59,7 @@ struct ImageLoader::State {
   Result<void> load_group(const LoadGroup& group, int mode);
   Result<bool> rename_edges(const LoadGroup& group);
   Result<void> open_group(const LoadGroup& group, int mode, bool keep);
-  Result<const Image*> adopt(PlannedImage& planned);
+  Result<Image*> adopt(PlannedImage& planned, std::int64_t began);
   Result<void> load_file(PlannedImage& planned, int mode);
   Image* find(const Place& place);
   Image& publish(const PlannedImage& planned, const link_map* map, std::string load_path, ImageInfo info);
@@ -116,8 +117,10 @@ Result<void*> ImageLoader::open(const char* name, int mode, const void* caller) 
 
 std::vector<ImageInfo> ImageLoader::images() const {
   std::vector<ImageInfo> all;
-  for (const Image* image = state_->newest.load(std::memory_order_acquire); image; image = image->next)
+  for (const Image* image = state_->newest.load(std::memory_order_acquire); image; image = image->next) {
     all.push_back(image->info);
+    all.back().initialising = image->initialising.load(std::memory_order_relaxed);
+  }
   std::ranges::reverse(all);
   return all;
 }
@@ -170,15 +173,16 @@ Result<void> ImageLoader::State::load_group(const LoadGroup& group, int mode) {
   // An initialiser of an earlier group may have loaded it by itself.
   if (std::ranges::all_of(group, [&](const PlannedImage* planned) { return find(planned->place); })) return {};
   if (group.back()->real_path) return load_file(*group.back(), mode);
+  const std::int64_t began = monotonic_now();
   INTACT_ASSIGN(const bool renamed, rename_edges(group));
   INTACT_TRY(open_group(group, mode, !renamed));
   struct Fresh {
-    const Image* image;
+    Image* image;
     const ElfFile* file;
   };
   std::vector<Fresh> fresh;
   for (PlannedImage* planned : group) {
-    INTACT_ASSIGN(const Image* image, adopt(*planned));
+    INTACT_ASSIGN(Image * image, adopt(*planned, began));
     if (image) fresh.push_back({image, &planned->elf});
   }
   if (mode & RTLD_GLOBAL) dlopen(group.back()->copy.path().c_str(), RTLD_NOLOAD | RTLD_NOW | RTLD_GLOBAL);
@@ -186,7 +190,11 @@ Result<void> ImageLoader::State::load_group(const LoadGroup& group, int mode) {
     for (const Fresh& each : fresh) callback(each.image->map);
   }
   for (PlannedImage* planned : group) planned->copy.close();
-  for (const Fresh& each : fresh) run_initialisers(*each.image->map, *each.file);
+  for (const Fresh& each : fresh) {
+    const std::int64_t start = monotonic_now();
+    run_initialisers(*each.image->map, *each.file);
+    each.image->initialising.store(monotonic_now() - start, std::memory_order_relaxed);
+  }
   return {};
 }
 
@@ -261,7 +269,7 @@ Error ImageLoader::State::explain(std::string reason, const LoadGroup& group) co
 
 // An image that glibc has loaded becomes ours: whole, under its own name, known. Null if it was ours before, as another
 // member of the same content in the same extracted file.
-Result<const Image*> ImageLoader::State::adopt(PlannedImage& planned) {
+Result<Image*> ImageLoader::State::adopt(PlannedImage& planned, std::int64_t began) {
   link_map* map = nullptr;
   void* handle = dlopen(planned.copy.path().c_str(), RTLD_NOLOAD | RTLD_LAZY);
   if (!handle || dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0)
@@ -276,14 +284,21 @@ Result<const Image*> ImageLoader::State::adopt(PlannedImage& planned) {
   if (planned.graft) {
     auto changed = map_archive_pages(*map, planned.elf, *planned.graft);
     if (!changed) return image_error(planned.place, changed.error().reason);
-    info = {planned.path, ImageOrigin::kGraft, *changed, planned.elf.size - std::min(planned.elf.size, *changed)};
+    info.origin = ImageOrigin::kGraft;
+    info.bytes_copied = *changed;
+    info.bytes_mapped = planned.elf.size - std::min(planned.elf.size, *changed);
   }
+  info.relocations = static_cast<std::int64_t>(planned.elf.relocation_count);
+  info.reading = planned.reading;
+  info.began = began;
+  info.linking = monotonic_now() - began;
   return &publish(planned, map, planned.copy.path(), std::move(info));
 }
 
 // A file on disk: glibc finds what it needs, and runs its initialisers.
 Result<void> ImageLoader::State::load_file(PlannedImage& planned, int mode) {
   const int binding = (mode & kBinding) ? mode & kBinding : RTLD_NOW;
+  const std::int64_t began = monotonic_now();
   void* handle = dlopen(planned.real_path->c_str(), binding | (mode & (RTLD_DEEPBIND | RTLD_GLOBAL)) | RTLD_NODELETE);
   if (!handle) {
     const char* text = dlerror();
@@ -292,7 +307,11 @@ Result<void> ImageLoader::State::load_file(PlannedImage& planned, int mode) {
   link_map* map = nullptr;
   if (dlinfo(handle, RTLD_DI_LINKMAP, &map) != 0) return image_error(planned.place, "not found after loading");
   const std::uint64_t size = planned.place.mount->archive().member(planned.place.get().member).size;
-  publish(planned, map, *planned.real_path, {planned.path, ImageOrigin::kFile, 0, size});
+  ImageInfo info{.path = planned.path, .origin = ImageOrigin::kFile, .bytes_mapped = size};
+  info.reading = planned.reading;
+  info.began = began;
+  info.linking = monotonic_now() - began;
+  publish(planned, map, *planned.real_path, std::move(info));
   if (const OnMapped callback = on_mapped) callback(map);
   return {};
 }

@@ -32,6 +32,14 @@ struct ImageInfo {
   ImageOrigin origin = ImageOrigin::kCopy;
   std::uint64_t bytes_copied = 0;  // written into private memory
   std::uint64_t bytes_mapped = 0;  // shared with the archive's page cache
+  std::int64_t relocations = -1;   // entries that the dynamic linker works off; -1: a file, which it read itself
+
+  // Nanoseconds; when linking began, of the monotonic clock. Images that need each other in a cycle are linked in one
+  // step, of which each has the whole time.
+  std::int64_t reading = 0;  // unpacking or checking the member, parsing it
+  std::int64_t began = 0;
+  std::int64_t linking = 0;       // dlopen without initialisers, mapping the archive's pages
+  std::int64_t initialising = 0;  // of a file: part of linking
 };
 
 class ImageLoader {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/clock.h"
 #include "core/elf/graft_linux.h"
 #include "core/elf/read_ahead.h"
 
@@ -43,7 +44,9 @@ Result<PlannedImage*> LoadPlan::add(const Place& place, std::shared_ptr<const Se
   PlannedImage& image = images_.emplace_back();
   image.place = place;
   image.path = place.mount->path_of(place.node);
+  const std::int64_t began = monotonic_now();
   if (auto done = read(image); !done) return about(place, std::move(done).error());
+  image.reading = monotonic_now() - began;
   auto scope = std::make_shared<SearchScope>();
   scope->mount = place.mount;
   scope->directory = image.path.substr(0, image.path.rfind('/'));

@@ -41,6 +41,7 @@ struct PlannedImage {
   PrivateCopy copy;
   std::optional<Extent> graft;  // whence pages are mapped; nothing: the copy is whole
   std::uint64_t bytes_copied = 0;
+  std::int64_t reading = 0;  // nanoseconds that it took
   std::shared_ptr<const SearchScope> scope;
   std::vector<Edge> edges;
 

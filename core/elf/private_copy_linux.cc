@@ -26,7 +26,9 @@ Result<UniqueFd> create_memory(const std::string& name) {
   const std::string shown = name.substr(0, kLongestName);
   constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   UniqueFd fd(memfd_create(shown.c_str(), kFlags | MFD_EXEC));
-  if (!fd && errno == EINVAL) fd = UniqueFd(memfd_create(shown.c_str(), kFlags));
+  // Where vm.memfd_noexec is 2 that is refused (EACCES); what is made instead cannot be exec'd, but mapped for
+  // execution.
+  if (!fd && (errno == EINVAL || errno == EACCES)) fd = UniqueFd(memfd_create(shown.c_str(), kFlags));
   if (!fd) return system_error(errno, "cannot make executable memory (memfd_create)");
   return fd;
 }

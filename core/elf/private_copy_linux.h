@@ -4,7 +4,7 @@
 // that no other object had: the dynamic linker knows objects by the path it was asked for, and would take a second
 // memfd that gets a closed one's number for the first. Once dlopen has mapped it, the descriptor can go.
 //
-// A file is taken where memory may not be executed (vm.memfd_noexec, a seccomp filter, SELinux) and the mount names a
+// A file is taken where memory may not be executed (a seccomp filter, SELinux) and the mount names a
 // directory to extract to.
 
 #pragma once

@@ -118,8 +118,9 @@ class BorrowedScratch {
 };
 
 // A member, in `scratch` unless it is large.
-Result<Bytes> read_member(BorrowedScratch& scratch, const Archive& archive, std::uint32_t member) {
+Result<Bytes> read_member(ModuleState& state, BorrowedScratch& scratch, const Archive& archive, std::uint32_t member) {
   const auto size = static_cast<std::size_t>(archive.member(member).size);
+  state.recorder.read(size);
   if (archive.real_path(member) || size > kScratchMost) return archive.read(member);
   const std::span<std::byte> target = scratch.get(size);
   if (target.size() < size)
@@ -177,7 +178,7 @@ PyRef load_cached(ModuleState& state, const Found& found, const PyRef& path, PyO
   const auto node = index.find(cached_path(state, found.node().path));
   if (!node || index.is_directory(*node)) return {};
   BorrowedScratch scratch(state);
-  const auto pyc = read_member(scratch, found.mount->archive(), index.node(*node).member);
+  const auto pyc = read_member(state, scratch, found.mount->archive(), index.node(*node).member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   const auto header = read_header(pyc->span());
   if (!header || valid_for_source(state, found, *header) != 1) return {};
@@ -192,15 +193,15 @@ PyRef compile_source(ModuleState& state, const Found& found, const PyRef& path) 
   const PyRef source = audit_open(found.place()) ? read_bytes(state, found.place()) : PyRef();
   if (!source) return {};
   // As in exec_module: a SyntaxError's traceback leaves importlib's frames out.
-  PyObject* arguments[] = {state.builtin_compile.get(), source.get(), path.get(), state.str_exec.get(), Py_True};
-  return PyRef::steal(
-      PyObject_Vectorcall(state.call_with_frames_removed.get(), arguments, 4, state.compile_keywords.get()));
+  return call_with_frames_removed(
+      state, {state.builtin_compile.get(), source.get(), path.get(), state.str_exec.get(), Py_True},
+      state.compile_keywords.get());
 }
 
 PyRef load_sourceless(ModuleState& state, const Found& found, PyObject* loader) {
   if (!audit_open(found.place())) return {};
   BorrowedScratch scratch(state);
-  const auto pyc = read_member(scratch, found.mount->archive(), found.node().member);
+  const auto pyc = read_member(state, scratch, found.mount->archive(), found.node().member);
   if (!pyc) return raise(state, pyc.error()), PyRef();
   if (read_header(pyc->span())) {
     PyRef code = unmarshal(pyc->span());
@@ -234,6 +235,7 @@ PyRef read_bytes(ModuleState& state, const Place& place) {
   const Archive& archive = place.mount->archive();
   const std::uint32_t member = place.get().member;
   const std::uint64_t size = archive.member(member).size;
+  state.recorder.read(size);
   // A file on disk may have another size now; and a size that may be a lie is looked at before memory is taken.
   if (archive.real_path(member) || size > kDirectMost) {
     const auto bytes = archive.read(member);
@@ -267,6 +269,7 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   // Only now, or hooks would hear twice of what importlib then opens.
   const PyRef opened = py_text(cached);
   if (!opened || !audit_open(opened.get())) return {};
+  state.recorder.read(pyc.size());
   PyRef code = unmarshal(pyc);
   if (!is_code(code)) return PyErr_Clear(), PyRef();  // importlib says so
   if (!py_call(state.fix_co_filename.get(), code.get(), path.get())) return {};

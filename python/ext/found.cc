@@ -46,8 +46,17 @@ PyMethodDef kMethods[] = {{"__copy__", itself, METH_NOARGS, nullptr},
                           {"__reduce__", refuse_pickling, METH_NOARGS, nullptr},
                           {nullptr, nullptr, 0, nullptr}};
 
+PyObject* root(PyObject* self, void*) {
+  return py_text(reinterpret_cast<FoundObject*>(self)->found.mount->root()).release();
+}
+
+PyGetSetDef kProperties[] = {
+    {"root", root, nullptr, "Where the members of its mount appear, or did.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
 PyType_Slot kSlots[] = {
     {Py_tp_methods, kMethods},
+    {Py_tp_getset, kProperties},
     {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
     {Py_tp_hash, reinterpret_cast<void*>(hash)},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},

@@ -17,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // INTACT_TRACE=1: one line for each module, when it is complete.
-void trace(const Found& found, PyObject* module, const char* kind, Clock::time_point start) {
+void print_module(const Found& found, PyObject* module, const char* kind, Clock::time_point start) {
   const PyRef name = PyRef::steal(PyObject_GetAttrString(module, "__name__"));
   const std::chrono::duration<double, std::milli> took = Clock::now() - start;
   PySys_FormatStderr("intact: %S from %s (%s, ", name ? name.get() : Py_None, found.path().c_str(), kind);
@@ -58,7 +58,7 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   if (!name || !is_for(state, self, name.get())) return nullptr;
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
-  const auto start = state.trace ? Clock::now() : Clock::time_point();
+  const auto start = state.print_modules ? Clock::now() : Clock::time_point();
   const OutermostImport import(state);
   if (found->module.package) {
     if (const auto directory = found->mount->index().find(found->module.stem))
@@ -68,9 +68,9 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   const PyRef dict = PyRef::steal(code ? PyObject_GetAttr(module, state.str_dict.get()) : nullptr);
   // importlib's own function runs the module, so that tracebacks leave importlib's frames out.
   PyRef result;
-  if (dict) result = py_call(state.call_with_frames_removed.get(), state.builtin_exec.get(), code.get(), dict.get());
-  if (result && state.trace)
-    trace(*found, module, found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
+  if (dict) result = call_with_frames_removed(state, {state.builtin_exec.get(), code.get(), dict.get()});
+  if (result && state.print_modules)
+    print_module(*found, module, found->module.kind == ModuleKind::kSource ? "source" : "bytecode", start);
   return result.release();
 }
 
@@ -107,14 +107,14 @@ PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* arg
   ModuleState& state = type_state(type);
   const Found* found = found_of(state, self);
   if (found == nullptr) return nullptr;
-  const auto start = state.trace ? Clock::now() : Clock::time_point();
+  const auto start = state.print_modules ? Clock::now() : Clock::time_point();
   const PyRef flags = py_call(state.get_dlopen_flags.get());
   const long mode = flags ? PyLong_AsLong(flags.get()) : -1;
   if (mode == -1 && PyErr_Occurred()) return nullptr;
   const auto image = engine().images.load(found->place(), static_cast<int>(mode));
   if (!image) return raise_for_module(state, image.error(), self);
-  PyRef module = py_call(state.call_with_frames_removed.get(), state.create_dynamic.get(), spec);
-  if (module && state.trace) trace(*found, module.get(), "extension", start);
+  PyRef module = call_with_frames_removed(state, {state.create_dynamic.get(), spec});
+  if (module && state.print_modules) print_module(*found, module.get(), "extension", start);
   return module.release();
 }
 

@@ -135,7 +135,7 @@ bool learn_rules(ModuleState& state) {
   if (level > 0) state.cache_suffix += ".opt-" + std::to_string(level);
   state.cache_suffix += ".pyc";
   const char* trace = std::getenv("INTACT_TRACE");
-  state.trace = trace != nullptr && *trace != '\0' && *trace != '0';
+  state.print_modules = trace != nullptr && *trace != '\0' && *trace != '0';
   return true;
 }
 
@@ -155,14 +155,25 @@ PyObject* stats(PyObject* module, PyObject*) {
                        "redirect_slots", redirect.slots, "redirect_hits", redirect.hits);
 }
 
-PyObject* images(PyObject*, PyObject*) {
+PyRef image_facts(const ImageInfo& image) {
   static const char* const kOrigins[] = {"graft", "copy", "file"};
+  return PyRef::steal(Py_BuildValue("(NsKK)", py_text(image.path).release(),
+                                    kOrigins[static_cast<std::size_t>(image.origin)], image.bytes_copied,
+                                    image.bytes_mapped));
+}
+
+// What images() tells of each, and how long it took.
+PyRef image_times(const ImageInfo& image) {
+  return PyRef::steal(Py_BuildValue("(NLLLLL)", image_facts(image).release(), image.relocations, image.reading,
+                                    image.began, image.linking, image.initialising));
+}
+
+template <PyRef describe(const ImageInfo&)>
+PyObject* list_images(PyObject*, PyObject*) {
   PyRef list = PyRef::steal(PyList_New(0));
   if (!list) return nullptr;
   for (const ImageInfo& image : engine().images.images()) {
-    const PyRef item = PyRef::steal(Py_BuildValue("(NsKK)", py_text(image.path).release(),
-                                                  kOrigins[static_cast<std::size_t>(image.origin)], image.bytes_copied,
-                                                  image.bytes_mapped));
+    const PyRef item = describe(image);
     if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
   }
   return list.release();
@@ -332,7 +343,7 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
                                      &state->source_file_loader_class}) {
     if (const int stop = held->traverse(visit, arg)) return stop;
   }
-  return 0;
+  return state->recorder.traverse(visit, arg);
 }
 
 void free_module(void* module) {
@@ -348,14 +359,17 @@ PyMethodDef kFunctions[] = {
     {"stats", stats, METH_NOARGS,
      "stats($module)\n--\n\nCounts since the process began (modules_found: since the interpreter did), sizes in "
      "bytes."},
-    {"images", images, METH_NOARGS,
+    {"images", list_images<image_facts>, METH_NOARGS,
      "images($module)\n--\n\n(path, \"graft\" | \"copy\" | \"file\", bytes copied, bytes mapped) of each shared object "
      "loaded."},
     {"_set_files", set_files, METH_O, nullptr},
     {"_contents", contents, METH_O, nullptr},
+    {"_image_times", list_images<image_times>, METH_NOARGS, nullptr},
     {"_needed", needed, METH_O, nullptr},
     {"_next_number", next_number, METH_NOARGS, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
+    {"_trace_start", trace_start, METH_NOARGS, nullptr},
+    {"_trace_stop", trace_stop, METH_O, nullptr},
     {"_watch", watch, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -18,6 +18,7 @@
 #include "python/ext/graveyard.h"
 #include "python/ext/importlib_class.h"
 #include "python/ext/pyref.h"
+#include "python/ext/trace.h"
 
 namespace intact {
 
@@ -59,8 +60,9 @@ struct ModuleState {
 #ifdef Py_GIL_DISABLED
   PyMutex mutex = {};  // of StateLock
 #endif
-  bool trace = false;
-  bool verbose = false;  // importlib says on stderr what it does (python -v)
+  Recorder recorder;           // for intact.trace()
+  bool print_modules = false;  // INTACT_TRACE=1
+  bool verbose = false;        // importlib says on stderr what it does (python -v)
 };
 
 // Held while something of the state is changed in several steps. With a GIL there is nothing to do; without one, who

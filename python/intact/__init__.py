@@ -7,7 +7,8 @@
 A mount is visible to the whole process: its modules to ``import`` (in every interpreter that imports intact, unless it is
 mounted with ``shared=False``), its files to everything that opens files through the C library. Nothing is unpacked and nothing is written.
 
-Environment: ``INTACT_FILES=0`` leaves file functions alone, ``INTACT_TRACE=1`` prints each module loaded to stderr.
+Environment: ``INTACT_FILES=0`` leaves file functions alone, ``INTACT_TRACE=1`` prints each module loaded to stderr;
+``intact.trace()`` tells more.
 """
 
 from intact._engine import (
@@ -24,6 +25,7 @@ from intact._mounts import Mount, mount, mounts
 
 TYPE_CHECKING = False  # as in _mounts.py
 if TYPE_CHECKING:
+    from intact._trace import Trace as trace
     from intact._zipimporter import zipimporter
 
 __version__ = "0.1.0"
@@ -41,15 +43,18 @@ __all__ = [
     "mount",
     "mounts",
     "stats",
+    "trace",
     "zipimporter",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Load what few programs use when it is first asked for."""
-    if name != "zipimporter":
+    if name == "trace":
+        from intact._trace import Trace as value
+    elif name == "zipimporter":
+        from intact._zipimporter import zipimporter as value  # type: ignore[assignment]
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from intact import _zipimporter
-
-    globals()[name] = _zipimporter.zipimporter
-    return _zipimporter.zipimporter
+    globals()[name] = value
+    return value

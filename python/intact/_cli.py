@@ -1,4 +1,4 @@
-"""The command line: run, ls, stat, info, diff, verify, why, extract; pack and merge stand in _cli_pack.
+"""The command line: run, ls, stat, info, diff, verify, why, extract; pack and merge stand in _cli_pack, trace and doctor in _cli_see.
 
 Exit codes: 0 done, 1 something is wrong with an archive (one line on stderr says what), 2 a wrong command line, and for
 ``run`` whatever the program exits with.
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import intact
-from intact import _cli_pack
+from intact import _cli_pack, _cli_see
 from intact._mounts import Mount
 from intact._names import is_shared_object
 
@@ -51,9 +51,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     arguments = list(arguments)
     program: list[str] = []
-    if arguments[:1] == ["run"]:
+    if arguments[:1] in (["run"], ["trace"]):
         arguments, program = _split_program(arguments)
     options = parser.parse_args(arguments)
+    options.program = program
+    if program and len(program) < 2:
+        parser.error(f"nothing follows {program[0]}")
     try:
         if options.command != "run":
             if isinstance(sys.stdout, io.TextIOWrapper):
@@ -70,8 +73,6 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    if program and len(program) < 2:
-        parser.error(f"nothing follows {program[0]}")
     from intact import _run
 
     return _run.run(program)
@@ -88,15 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run", help="run a program with archives mounted", epilog=_RUN_EXAMPLES, formatter_class=formatter
     )
-    run.add_argument(
-        "archives",
-        nargs="*",
-        metavar="ARCHIVE",
-        help="zip archive, wheel or directory; the last one wins where names clash",
-    )
-    run.add_argument("--first", action="store_true", help="let the archives shadow the standard library")
-    run.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
-    run.add_argument("--extract", metavar="DIR", help="put shared objects there if memory may not be executed")
+    _cli_see.add_archives(run)
 
     def add(
         name: str, function: Callable[[argparse.Namespace], int], help: str, example: str, what: str | None = None
@@ -138,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     extract = add("extract", _extract, "write an archive's files to a new directory", "intact extract app.zip app")
     extract.add_argument("directory", metavar="DIR", help="must not exist")
     _cli_pack.add_commands(commands, formatter)
+    _cli_see.add_commands(commands, formatter)
     return parser
 
 
@@ -153,7 +147,7 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def _mount_for_run(options: argparse.Namespace) -> None:
     for archive in options.archives:
-        intact.mount(archive, first=options.first, files=False if options.no_files else None, extract=options.extract)
+        intact.mount(archive, **_cli_see.mount_options(options))
 
 
 # ---- ls, stat, verify

@@ -1,6 +1,7 @@
 """One app for several interpreters: what they have alike is there once, and each sees its own of the rest."""
 
 import _imp
+import json
 import os
 import subprocess
 import sys
@@ -167,3 +168,12 @@ def test_where_no_wheel_with_an_engine_is_for_the_target_those_that_were_given_a
     assert f"{wheel.name} is not for it" in done.stderr
     _, done = pack_for(tmp_path, f"linux_{ELSEWHERE}")
     assert done.returncode == 1 and "name that wheel with --engine" in done.stderr
+
+
+def test_the_doctor_says_that_an_app_is_for_another_machine_and_how_to_pack_it(tmp_path):
+    wheel = engine_wheel(tmp_path, {engine_member(): elf(NUMBER)})
+    app, _ = pack_for(tmp_path, f"linux_{ELSEWHERE}", "--engine", wheel)
+    done = making.intact("doctor", "--json", app)
+    (finding,) = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "target"]
+    assert done.returncode == 1 and finding["status"] == "fail"
+    assert ELSEWHERE in finding["what"] and MACHINE in finding["why"] and f"--for {HERE}" in finding["remedy"]

@@ -201,8 +201,9 @@ class _Payload:
         shared = self._shared()
         for path, data in facade:
             self._add(path, data)
+        modules = [each for each in facade if bytecode.is_module(each[0])]
         for build in self._builds:
-            self._compile(build, [*facade, *self._lay_out(build, shared)])
+            self._compile(build, [*modules, *self._lay_out(build, shared)])
         config = self._config()
         facts = self._facts(config)
         self._add(".intact/app.json", json.dumps(facts, indent=1, sort_keys=True).encode())
@@ -323,12 +324,13 @@ class _Payload:
 
 
 def _facade() -> Iterator[tuple[str, bytes]]:
-    """The modules of intact that an app carries: what lies at the top of the package, without its program, and compat."""
+    """What of intact an app carries: the modules at the top of the package, without its program, compat and _trace."""
     package = resources.files("intact")
     files = {file.name: file for file in package.iterdir() if file.name != "_boot.py"}
-    files |= {f"compat/{file.name}": file for file in (package / "compat").iterdir()}
+    for folder in ("compat", "_trace"):
+        files |= {f"{folder}/{file.name}": file for file in (package / folder).iterdir()}
     for name in sorted(files):
-        if name.endswith(".py"):
+        if name.endswith((".py", ".html", ".css", ".js")):
             yield f"intact/{name}", files[name].read_bytes()
 
 

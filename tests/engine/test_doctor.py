@@ -1,0 +1,159 @@
+"""intact doctor: each reason why something cannot run is provoked for real, and told with its remedy."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+
+import building
+import pytest
+from support import sandbox
+
+EXTENSION = building.stdlib_extension("_testmultiphase")
+MODULE = f"_testmultiphase{building.SUFFIX}"
+needs_extension = pytest.mark.skipif(EXTENSION is None, reason="this interpreter has its test extensions built in")
+needs_seccomp = pytest.mark.skipif(bool(building.SANITIZED), reason="a sanitizer's runtime makes memory files itself")
+
+
+def doctor(*arguments, **options):
+    done = building.python("-m", "intact", "doctor", "--json", *map(str, arguments), **options)
+    facts = json.loads(done.stdout)
+    assert done.returncode == (0 if facts["can_run"] else 1), done.stderr
+    return facts["can_run"], {each["check"]: each for each in facts["findings"]}
+
+
+def library(directory, name, *needs, source="int answer(void) { return 42; }\n"):
+    """Builds a shared object that needs others."""
+    (directory / "source.c").write_text(source)
+    target = directory / name
+    command = ["gcc", "-shared", "-fPIC", "-o", target, directory / "source.c", f"-Wl,-soname,{name}", "-Wl,--no-as-needed"]
+    subprocess.run([*command, *needs], check=True)
+    return target
+
+
+def test_here_everything_can_run():
+    can_run, findings = doctor()
+    assert can_run and {each["status"] for each in findings.values()} == {"ok"}, findings
+
+
+def test_text_says_the_same_as_json():
+    done = building.python("-m", "intact", "doctor")
+    assert done.returncode == 0
+    assert [line.split(":")[0].split(None, 1)[1] for line in done.stdout.splitlines()] == list(doctor()[1])
+
+
+@needs_seccomp
+@pytest.mark.parametrize(
+    ("action", "word"), [(sandbox.REFUSE, "Operation not permitted"), (sandbox.KILL, "killed (SIGSYS)")]
+)
+def test_a_seccomp_filter_that_refuses_memory_is_told(action, word):
+    can_run, findings = doctor(preexec_fn=functools.partial(sandbox.deny_memory_files, action))
+    assert not can_run
+    for check in ("files in memory", "executable memory"):
+        assert findings[check]["status"] == "fail" and word in findings[check]["what"]
+        assert "seccomp" in findings[check]["why"]
+    assert "extract=DIR" in findings["executable memory"]["remedy"]
+
+
+@needs_seccomp
+@needs_extension
+def test_the_directory_that_the_remedy_names_lets_shared_objects_run(tmp_path):
+    archive = building.write_zip(tmp_path / "app.zip", {MODULE: EXTENSION})
+    _, findings = doctor("--extract", tmp_path / "out", preexec_fn=sandbox.deny_memory_files)
+    assert findings["executable memory"]["status"] == "warn" and findings["extract"]["status"] == "ok"
+    run = ("-m", "intact", "run", archive, "-c", "import _testmultiphase")
+    assert building.python(*run, preexec_fn=sandbox.deny_memory_files).returncode == 1
+    with_directory = (*run[:3], "--extract", str(tmp_path / "out"), *run[3:])
+    assert building.python(*with_directory, preexec_fn=sandbox.deny_memory_files).returncode == 0
+
+
+@needs_extension
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/proc/sys/vm/memfd_noexec"), reason="root sets it, since Linux 6.3")
+def test_memfd_noexec_forbids_nothing_that_loading_needs(tmp_path):
+    """With 2 the kernel refuses MFD_EXEC, which the image loader asked for; what it gives without can be mapped all the same."""
+    archive = building.write_zip(tmp_path / "app.zip", {MODULE: EXTENSION})
+    command = f"""echo 2 > /proc/sys/vm/memfd_noexec && {sys.executable} -m intact doctor --json {archive} > {tmp_path}/facts &&
+        {sys.executable} -m intact run {archive} -c 'import _testmultiphase as m; print(m.__file__)'"""
+    done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", command], capture_output=True, text=True)
+    assert done.stdout == f"{archive}/{MODULE}\n", done.stderr
+    facts = json.loads((tmp_path / "facts").read_text())
+    assert facts["can_run"] and any("vm.memfd_noexec is 2" in each["what"] for each in facts["findings"])
+
+
+@needs_extension
+def test_an_archive_on_a_file_system_without_execution_is_copied_a_directory_cannot_run(tmp_path):
+    (tmp_path / "fs").mkdir()
+    archive = building.write_zip(tmp_path / "fs" / "app.zip", {MODULE: EXTENSION})
+    noexec = functools.partial(sandbox.mount_noexec, str(tmp_path / "fs"))
+    can_run, findings = doctor(archive, preexec_fn=noexec)
+    assert can_run and findings["shared objects"]["status"] == "warn"
+    os.unlink(archive)
+    building.write_files(tmp_path / "fs", {MODULE: EXTENSION})
+    can_run, findings = doctor(tmp_path / "fs", preexec_fn=noexec)
+    assert not can_run and "noexec" in findings["shared objects"]["what"]
+
+
+def test_a_wheel_for_another_python_is_told_with_what_this_one_accepts(tmp_path):
+    wheel = building.write_zip(tmp_path / "x-1.0-cp39-cp39-manylinux_2_17_x86_64.whl", {"x.py": ""})
+    can_run, findings = doctor(wheel)
+    assert not can_run and "cp39" in findings["tags"]["what"] and "pip download" in findings["tags"]["remedy"]
+
+
+def test_a_wheel_for_a_newer_glibc_is_told(tmp_path):
+    tag = f"py3-none-manylinux_2_99_{os.uname().machine}"
+    can_run, findings = doctor(building.write_zip(tmp_path / f"x-1.0-{tag}.whl", {"x.py": ""}))
+    assert not can_run and "manylinux_2_99" in findings["tags"]["what"]
+
+
+def test_a_library_that_an_extension_needs_and_nobody_has_is_told_by_its_soname(tmp_path):
+    library(tmp_path, "libnowhere.so.7")
+    extension = library(tmp_path, f"needy{building.SUFFIX}", tmp_path / "libnowhere.so.7")
+    archive = building.write_zip(tmp_path / "app.zip", {extension.name: extension.read_bytes()})
+    can_run, findings = doctor(archive)
+    assert not can_run and findings["libraries"]["status"] == "fail"
+    assert "libnowhere.so.7" in findings["libraries"]["what"] and extension.name in findings["libraries"]["what"]
+    assert "libnowhere.so.7" in findings["libraries"]["remedy"]
+    done = building.python("-m", "intact", "run", archive, "-c", "import needy")
+    assert done.returncode == 1 and "libnowhere.so.7" in done.stderr
+
+
+def test_a_library_that_the_archive_has_is_not_missing(tmp_path):
+    bundled = library(tmp_path, "libnowhere.so.7")
+    extension = library(tmp_path, f"needy{building.SUFFIX}", bundled)
+    tree = {extension.name: extension.read_bytes(), "x.libs/libnowhere.so.7": bundled.read_bytes()}
+    can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", tree))
+    assert can_run and findings["libraries"]["status"] == "ok"
+
+
+def test_what_only_a_plug_in_needs_is_a_warning(tmp_path):
+    library(tmp_path, "libnowhere.so.7")
+    plugin = library(tmp_path, "libplugin.so", tmp_path / "libnowhere.so.7")
+    can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", {"plugins/libplugin.so": plugin.read_bytes()}))
+    assert can_run and findings["libraries"]["status"] == "warn"
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:40], lambda data: b"no archive"])
+def test_a_broken_archive_is_told(tmp_path, damage):
+    archive = tmp_path / "app.zip"
+    archive.write_bytes(damage(building.zip_bytes({"x.py": ""})))
+    can_run, findings = doctor(archive)
+    assert not can_run and str(archive) in findings["archive"]["what"] and findings["archive"]["remedy"]
+
+
+def test_an_archive_that_is_not_there_is_told(tmp_path):
+    can_run, findings = doctor(tmp_path / "absent.zip")
+    assert not can_run and "absent.zip" in findings["archive"]["what"]
+
+
+def test_files_that_are_switched_off_are_told():
+    can_run, findings = doctor(env={"INTACT_FILES": "0"})
+    assert can_run and findings["INTACT_FILES"]["status"] == "warn"
+
+
+def test_a_directory_for_shared_objects_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    can_run, findings = doctor("--extract", tmp_path / "file" / "below")
+    assert not can_run and findings["extract"]["status"] == "fail"
+
+
