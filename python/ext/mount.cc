@@ -14,6 +14,7 @@
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
+#include "python/ext/password.h"
 
 namespace intact {
 namespace {
@@ -25,6 +26,7 @@ struct MountObject {
   MountPtr mount;  // null once unmounted
   MountOptions options;
   bool attached;
+  std::shared_ptr<const Secret> password;  // that the archive has asked for; null if it did not
 };
 
 MountObject* cast(PyObject* self) { return reinterpret_cast<MountObject*>(self); }
@@ -98,21 +100,24 @@ PyObject* share_mount(PyTypeObject* type, const MountObject& other) {
   new (&cast(self)->options) MountOptions(other.options);
   new (&cast(self)->mount) MountPtr(other.mount);
   cast(self)->attached = other.attached;
+  new (&cast(self)->password) std::shared_ptr<const Secret>(other.password);
   return self;
 }
 
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* const kNames[] = {"source",     "root",    "name",        "prefixes",        "first",
-                                       "files",      "extract", "max_members", "max_member_size", "max_directory_size",
-                                       "descriptor", nullptr};
-  PyObject *source = nullptr, *prefixes = nullptr;
+  static const char* const kNames[] = {"source",     "root",     "name",        "prefixes",        "first",
+                                       "files",      "extract",  "max_members", "max_member_size", "max_directory_size",
+                                       "descriptor", "password", nullptr};
+  PyObject *source = nullptr, *prefixes = nullptr, *password = Py_None;
   PyObject *root = nullptr, *name = nullptr, *extract = nullptr;
   int first = 0, files = 1, descriptor = -1;
+  std::shared_ptr<const Secret> answer;
   OpenOptions opening;
   Limits& limits = opening.limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&i:Mount", const_cast<char**>(kNames), &source, &root,
-                                   &name, &prefixes, &first, &files, &extract, count_of, &limits.members, count_of,
-                                   &limits.member_size, count_of, &limits.directory_size, &descriptor)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUO&O&O&iO:Mount", const_cast<char**>(kNames), &source,
+                                   &root, &name, &prefixes, &first, &files, &extract, count_of, &limits.members,
+                                   count_of, &limits.member_size, count_of, &limits.directory_size, &descriptor,
+                                   &password)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
@@ -127,8 +132,9 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                        .files = files != 0,
                        .extract_directory = path_text(extract)};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
+  if (password != Py_None) opening.password = password_from(password, answer);
   auto archive = open_source(state, source, descriptor, options.name, opening);
-  if (!archive) return PyErr_Occurred() && !PyUnicode_Check(source) ? nullptr : raise(state, archive.error());
+  if (!archive) return PyErr_Occurred() ? nullptr : raise(state, archive.error());
   const std::string_view format = (*archive)->format();
   // What the file system itself answers needs no redirect.
   if (format == "directory") options.files = false;
@@ -139,12 +145,14 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   new (&cast(self)->options) MountOptions(options);
   new (&cast(self)->mount)
       MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
+  new (&cast(self)->password) std::shared_ptr<const Secret>(std::move(answer));
   return self;
 }
 
 void mount_dealloc(PyObject* self) {
   // A mount that nobody holds stays mounted: only unmount() ends it.
   cast(self)->mount.~MountPtr();
+  cast(self)->password.~shared_ptr();
   cast(self)->options.~MountOptions();
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
@@ -164,6 +172,7 @@ PyObject* mount_detach(PyObject* self, PyObject*) {
   MountPtr mount = std::exchange(cast(self)->mount, nullptr);
   const bool was_there = mount && cast(self)->attached && engine().tree.unmount(*mount);
   mount.reset();
+  cast(self)->password.reset();
   object_state(Py_TYPE(self)).graveyard->empty();
   return PyBool_FromLong(was_there);
 }
@@ -260,6 +269,13 @@ PyObject* mount_duplicate(PyObject* self, PyObject* minimum) {
   return own < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyLong_FromLong(own);
 }
 
+// What the archive was given when it asked, for a child process; None if it did not.
+PyObject* mount_password(PyObject* self, PyObject*) {
+  const auto password = cast(self)->password;
+  if (!password) Py_RETURN_NONE;
+  return PyBytes_FromStringAndSize(password->view().data(), static_cast<Py_ssize_t>(password->view().size()));
+}
+
 PyObject* mount_members(PyObject* self, PyObject*) {
   const MountPtr mount = opened(self);
   PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
@@ -348,7 +364,8 @@ PyObject* get_unreachable(PyObject* self, void*) {
 PyMethodDef kMethods[] = {
     {"read", mount_read, METH_O,
      "read($self, path, /)\n--\n\nThe bytes of the member at `path`, relative to the root.\n\n"
-     "Raises FileNotFoundError if there is none, MemberError if it is broken."},
+     "Raises FileNotFoundError if there is none, MemberError if it is broken, PasswordError if it is encrypted\n"
+     "and no password or the wrong one was given."},
     {"_attach", mount_attach, METH_NOARGS, nullptr},
     {"_detach", mount_detach, METH_NOARGS, nullptr},
     {"_check", mount_check, METH_O, nullptr},
@@ -356,6 +373,7 @@ PyMethodDef kMethods[] = {
     {"_list", mount_list, METH_O, nullptr},
     {"_load", mount_load, METH_VARARGS, nullptr},
     {"_members", mount_members, METH_NOARGS, nullptr},
+    {"_password", mount_password, METH_NOARGS, nullptr},
     {"_stat", mount_stat, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

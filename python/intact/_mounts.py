@@ -77,6 +77,7 @@ def mount(
     max_members: int | None = None,
     max_member_size: int | None = None,
     max_directory_size: int | None = None,
+    password: str | bytes | Callable[[], str | bytes | None] | None = None,
 ) -> Mount:
     """Make an archive importable, and its files readable below its root.
 
@@ -94,8 +95,11 @@ def mount(
     max_member_size: the most bytes a member may unpack to, 4 GiB by default; a larger one is listed, not read.
     max_directory_size: the most bytes of a zip's central directory, 1 GiB by default (4 GiB at most).
 
+    password: of an archive with encrypted members, or a function that gives it, which is called once and only if something is
+        encrypted. A str stands for its UTF-8. Without one such members are listed, and reading them is a PasswordError.
+
     The newest mount wins where names clash; the same file mounted twice is two mounts. Raises ArchiveError if the archive
-    is broken or of no known format, TagError for a wheel that is not for this interpreter, OSError if a path cannot be
+    is broken or of no known format, PasswordError if the password is wrong, TagError for a wheel that is not for this interpreter, OSError if a path cannot be
     read, ValueError for a name that cannot be part of a path.
     """
     if isinstance(source, (str, os.PathLike)):
@@ -115,7 +119,7 @@ def mount(
         options["extract"] = os.path.abspath(os.fspath(extract))
     if files is None:
         files = os.environ.get("INTACT_FILES") != "0"
-    mounted = Mount(source, root, name, prefixes, first=first, files=files, **options)
+    mounted = Mount(source, root, name, prefixes, first=first, files=files, password=password, **options)
     if mounted.format == "zip":
         from intact import _tags
 

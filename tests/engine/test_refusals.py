@@ -119,7 +119,7 @@ def test_cap_that_is_no_count_is_refused(cap, value):
 
 
 def test_errors_form_one_tree():
-    for error in (intact.ArchiveError, intact.MemberError, intact.ImageError, intact.TagError):
+    for error in (intact.ArchiveError, intact.MemberError, intact.PasswordError, intact.ImageError, intact.TagError):
         assert issubclass(error, intact.Error)
     assert issubclass(intact.ImageError, ImportError)
     assert issubclass(intact.TagError, ImportError)
@@ -132,7 +132,7 @@ def test_encrypted_member_is_listed_and_refused_by_name():
     mounted = intact.mount(data)
     assert sorted(mounted) == ["open.txt", "secret.txt"]
     assert mounted.read("open.txt") == b"o"
-    with pytest.raises(intact.MemberError, match="encrypted") as caught:
+    with pytest.raises(intact.PasswordError, match="encrypted") as caught:
         mounted.read("secret.txt")
     assert caught.value.member == "secret.txt"
 
