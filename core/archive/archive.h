@@ -104,7 +104,8 @@ class Archive {
   // The file or directory that it is read from, owned by the archive; -1 for memory and for a part of a file.
   virtual int descriptor() const { return -1; }
 
-  // The member whole, its CRC-32 checked, or where it is encrypted the HMAC. A stored member of an archive in memory is not copied.
+  // The member whole, its CRC-32 checked, or where it is encrypted the HMAC. A stored member of an archive in memory is
+  // not copied.
   virtual Result<Bytes> read(std::size_t index) const = 0;
 
   // The same into memory of the caller's, which has the member's size exactly.
