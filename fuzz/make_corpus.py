@@ -4,6 +4,8 @@ Each file is small, has one property, and is named for it. The same interpreter 
 it again changes nothing: `python fuzz/make_corpus.py` in the root of the source tree (any Python from 3.11).
 """
 
+import hashlib
+import hmac
 import io
 import pathlib
 import struct
@@ -169,13 +171,132 @@ def rejected_members():
                                            CENTRAL, C_SIZE, "<I", 0xFFFFFFFF)
 
 
+# ---- encrypted members of a zip; the password is "sesame"
+
+
+def traditionally(data, check, password=b"sesame"):
+    """APPNOTE.TXT 6.1, with a header of zeros before the byte that is checked."""
+    keys = [0x12345678, 0x23456789, 0x34567890]
+
+    def move_on(byte):
+        keys[0] = ~zlib.crc32(bytes([byte]), ~keys[0] & 0xFFFFFFFF) & 0xFFFFFFFF
+        keys[1] = ((keys[1] + (keys[0] & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
+        keys[2] = ~zlib.crc32(bytes([keys[1] >> 24]), ~keys[2] & 0xFFFFFFFF) & 0xFFFFFFFF
+
+    for byte in password:
+        move_on(byte)
+    packed = bytearray()
+    for byte in bytes(11) + bytes([check]) + data:
+        low = keys[2] & 0xFFFF | 2
+        packed.append(byte ^ (low * (low ^ 1) >> 8 & 0xFF))
+        move_on(byte)
+    return bytes(packed)
+
+
+def aes_field(version=2, vendor=b"AE", strength=1, method=STORED):
+    return struct.pack("<HHH2sBH", 0x9901, 7, version, vendor, strength, method)
+
+
+def by_aes(strength=1, password=b"sesame", salt=None, cut=None, extra=None, data=b""):
+    """A member of WinZip's AES that holds `data`, which is the ciphertext: contents are unknown, and authenticated."""
+    size = 8 + 8 * strength
+    salt = bytes(size // 2) if salt is None else salt
+    keys = hashlib.pbkdf2_hmac("sha1", password, salt, 1000, 2 * size + 2)
+    packed = salt + keys[-2:] + data + hmac.digest(keys[size:-2], data, "sha1")[:10]
+    extra = aes_field(strength=strength) if extra is None else extra
+    return by_hand("m", packed[:cut], data, 99, flags=1, crc=0, extra=extra)
+
+
+def encrypted_seeds():
+    crc = zlib.crc32(CONTENT)
+    yield "encrypted", by_hand("m.py", traditionally(CONTENT, crc >> 24), CONTENT, STORED, flags=1)
+    deflated = zlib.compress(CONTENT, wbits=-15)
+    yield "encrypted-deflate", by_hand("m.py", traditionally(deflated, crc >> 24), CONTENT, DEFLATE, flags=1)
+    for strength in 1, 2, 3:
+        yield f"aes-{64 + 64 * strength}", by_aes(strength, data=CONTENT)
+
+
+def rejected_encryption():
+    yield "aes-field-missing", by_aes(extra=b"")
+    yield "aes-field-short", by_aes(extra=struct.pack("<HHHH", 0x9901, 4, 2, 0x4541))
+    yield "aes-version-3", by_aes(extra=aes_field(version=3))
+    yield "aes-vendor-unknown", by_aes(extra=aes_field(vendor=b"XX"))
+    yield "aes-strength-0", by_aes(extra=aes_field(strength=0))
+    yield "aes-strength-4", by_aes(extra=aes_field(strength=4))
+    yield "aes-method-unknown", by_aes(extra=aes_field(method=1234))
+    yield "aes-in-aes", by_aes(extra=aes_field(method=99))
+    yield "aes-salt-cut", by_aes(cut=4)
+    yield "aes-verifier-cut", by_aes(cut=9)
+    yield "aes-authentication-cut", by_aes(cut=19)
+    yield "aes-data-cut", by_aes(data=CONTENT, cut=-1)
+    damaged = bytearray(by_aes(data=CONTENT))
+    damaged[damaged.index(CONTENT) + 3] ^= 1
+    yield "aes-data-damaged", bytes(damaged)
+    yield "encrypted-header-cut", by_hand("m", bytes(11), b"", STORED, flags=1)
+    yield "encrypted-sizes-differ", by_hand("m", bytes(12) + CONTENT, CONTENT[1:], STORED, flags=1)
+
+
+# ---- encrypted 7z
+
+
+def number(value):
+    """7zFormat.txt's, always in its longest form."""
+    return b"\xff" + struct.pack("<Q", value)
+
+
+def sevenzip(*, packed=bytes(32), sizes=(32,), count=None, folders=None, stated=1, unpacked=(20,), start=None, offset=None):
+    """A 7z of one folder that AES encrypts and nothing compresses; each field as told. The key takes no rounds."""
+    folder = b"\1" + coder(b"\x06\xf1\x07\x01", b"\x3f") if folders is None else folders
+    info = b"\x06" + number(0) + number(len(sizes) if count is None else count)
+    info += b"\x09" + b"".join(map(number, sizes)) + b"\0"
+    info += b"\x07\x0b" + number(stated) + b"\0" + folder + b"\x0c" + b"".join(map(number, unpacked)) + b"\0"
+    header = b"\1\4" + info + b"\0\0"
+    place = struct.pack("<QQI", len(packed) if offset is None else offset, len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place) if start is None else start) + place + packed + header
+
+
+def coder(method, properties):
+    return bytes([0x20 | len(method), *method, len(properties), *properties])
+
+
+def sevenzip_seeds():
+    aes = coder(b"\x06\xf1\x07\x01", b"\x3f")
+    yield "aes", sevenzip()
+    yield "aes-rounds", sevenzip(folders=b"\1" + coder(b"\x06\xf1\x07\x01", b"\xc4\x7f" + bytes(24)))
+    lzma2 = coder(b"\x21", b"\x10")
+    yield "aes-lzma2", sevenzip(folders=b"\2" + aes + lzma2 + number(1) + number(0), unpacked=(20, 100))
+    yield "plain", sevenzip(folders=b"\1" + lzma2)
+
+
+def rejected_sevenzips():
+    aes = b"\x06\xf1\x07\x01"
+    two = b"\2" + coder(aes, b"\x3f") + coder(b"\x21", b"\x10")
+    yield "bond-of-no-coder", sevenzip(folders=two + number(7) + number(0), unpacked=(20, 100))
+    yield "coders-many", sevenzip(folders=b"\x7f" + coder(aes, b"\x3f") * 127)
+    yield "data-longer-than-its-stream", sevenzip(unpacked=(33,))
+    yield "folders-huge", sevenzip(stated=1 << 62)
+    yield "key-of-too-many-rounds", sevenzip(folders=b"\1" + coder(aes, b"\x28"))
+    yield "next-header-beyond-the-end", sevenzip(offset=1 << 63)
+    yield "packed-streams-beyond-the-end", sevenzip(sizes=(1 << 62,))
+    yield "packed-streams-huge", sevenzip(count=1 << 62)
+    yield "packed-streams-too-few", sevenzip(sizes=())
+    yield "salt-cut", sevenzip(folders=b"\1" + coder(aes, b"\xff\xff" + bytes(20)))
+    yield "start-crc-wrong", sevenzip(start=1)
+    yield "stream-of-no-whole-blocks", sevenzip(packed=bytes(31), sizes=(31,))
+
+
 def write(folder, files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files:
-        (folder / f"{name}.zip").write_bytes(content)
+        (folder / f"{name}.{SUFFIXES[folder.name]}").write_bytes(content)
 
+
+SUFFIXES = {"zip": "zip", "sevenzip": "7z"}
 
 if __name__ == "__main__":
     write(ROOT / "fuzz/corpus/zip", zip_seeds())
-    for files in rejected_apps, rejected_ends, rejected_records, rejected_members:
+    write(ROOT / "fuzz/corpus/zip", encrypted_seeds())
+    write(ROOT / "fuzz/corpus/sevenzip", sevenzip_seeds())
+    write(ROOT / "tests/rejected/sevenzip", rejected_sevenzips())
+    for files in rejected_apps, rejected_ends, rejected_records, rejected_members, rejected_encryption:
         write(ROOT / "tests/rejected/zip", files())

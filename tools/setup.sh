@@ -7,12 +7,12 @@
 #   tools/setup.sh --all    and what make test-all needs besides: gdb, clang, sanitizers, the aarch64 cross build
 set -euo pipefail
 
-build=(build-essential cmake ninja-build pkg-config libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libarchive-dev)
-tests=(libgtest-dev libgmock-dev strace chromium)
+build=(build-essential cmake ninja-build pkg-config libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libarchive-dev nettle-dev)
+tests=(libgtest-dev libgmock-dev strace chromium 7zip libarchive-tools)
 python=(python3 python3-dev python3-venv)
 all=(gdb clang libclang-rt-14-dev git g++-aarch64-linux-gnu qemu-user util-linux
   libssl-dev libffi-dev zlib1g-dev libsqlite3-dev) # these four for tools/free_threaded.sh
-cross=(libc6 libstdc++6 libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libarchive13 libgtest-dev libgmock-dev)
+cross=(libc6 libstdc++6 libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libarchive13 nettle-dev libgtest-dev libgmock-dev)
 
 wanted=("${build[@]}" "${tests[@]}")
 # An interpreter given with PYTHON= brings its own headers and venv; the system's needs its packages.

@@ -116,7 +116,8 @@ class Archive {
   // The bytes that it is read from; null for a directory.
   virtual const Input* input() const { return nullptr; }
 
-  // The member whole, its CRC-32 checked. A stored member of an archive in memory is not copied.
+  // The member whole, its CRC-32 checked, or where it is encrypted the HMAC. A stored member of an archive in memory is
+  // not copied.
   virtual Result<Bytes> read(std::size_t index) const = 0;
 
   // The same into memory of the caller's, which has the member's size exactly.
@@ -126,7 +127,7 @@ class Archive {
   // checked, the contents are not: see check.
   virtual Result<std::optional<Extent>> extent(std::size_t index) const = 0;
 
-  // Compares the member's CRC-32, keeping nothing; a stored member of a file is read in pieces.
+  // Compares the member's CRC-32 or HMAC, keeping nothing; a stored member of a file is read in pieces.
   virtual Result<void> check(std::size_t index) const = 0;
 
   // A file of its own on disk that holds just this member (a directory's), or nothing.

@@ -22,6 +22,7 @@
 #include "core/archive/libarchive_feed.h"
 #include "core/archive/libarchive_library.h"
 #include "core/archive/sequential.h"
+#include "core/archive/sevenzip_crypto.h"
 #include "core/archive/zip_names.h"
 #include "core/base/path.h"
 
@@ -61,18 +62,42 @@ class Utf8Locale {
   locale_t ours_, before_ = nullptr;
 };
 
+// What libarchive reads in the place of the source: it does not check what gzip says of itself, and knows no encryption
+// of 7z.
+struct Unwrapped {
+  std::optional<Input> input;  // nothing: the source itself
+  const char* suffix = "";
+  bool password_in_doubt = false;
+};
+
+Result<Unwrapped> unwrap(const Input& source, const std::string& name, const OpenOptions& options) {
+  Unwrapped unwrapped;
+  std::optional<Bytes> bytes;
+  INTACT_ASSIGN(bytes, gunzip(source, options.limits.unpacked_size));
+  if (bytes) {
+    unwrapped.suffix = ".gz";
+  } else {
+    INTACT_ASSIGN(auto decrypted, decrypt_sevenzip(source, options));
+    if (!decrypted) return unwrapped;
+    bytes = std::move(decrypted->archive);
+    unwrapped.password_in_doubt = !decrypted->proven;
+  }
+  Source memory{name, *std::move(bytes)};
+  INTACT_ASSIGN(unwrapped.input, Input::open(memory));
+  return unwrapped;
+}
+
 // Pass: the one time that an archive is gone through.
 class Pass {
  public:
-  // `input` is what libarchive reads: the archive's source, or what that unpacks to.
-  Pass(const Libarchive& library, const Input& input, bool in_place, const OpenOptions& options,
-       SequentialArchive& archive)
+  Pass(const Libarchive& library, const Unwrapped& unwrapped, const OpenOptions& options, SequentialArchive& archive)
       : library_(library),
-        input_(input),
-        in_place_(in_place),
+        input_(unwrapped.input ? *unwrapped.input : archive.source()),
+        in_place_(!unwrapped.input),
         options_(options),
         archive_(archive),
-        feed_(library, input) {}
+        feed_(library, input_),
+        password_in_doubt_(unwrapped.password_in_doubt) {}
 
   // False if libarchive knows no format like this.
   Result<bool> run();
@@ -118,6 +143,7 @@ class Pass {
   std::uint64_t unpacked_ = 0;
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
+  bool password_in_doubt_;  // until the first contents are there
 };
 
 bool Pass::prepare() {
@@ -213,6 +239,9 @@ Result<void> Pass::read_contents(archive_entry* header, Entry& entry) {
     INTACT_TRY(take(contents, {static_cast<const std::byte*>(data), size}));
     INTACT_TRY(ask_whether_to_go_on(size));
   }
+  if (status != ARCHIVE_EOF && password_in_doubt_)
+    return Error{ErrorCode::kPassword, "wrong password, or the archive is damaged: " + reason()};
+  password_in_doubt_ = password_in_doubt_ && contents.size == 0;
   if (status <= ARCHIVE_FATAL) return failure(entry.path);
   const la_int64_t stated = library_.archive_entry_size_is_set(header) != 0 ? library_.archive_entry_size(header) : 0;
   const std::uint64_t size = std::max(contents.size, static_cast<std::uint64_t>(std::max<la_int64_t>(stated, 0)));
@@ -379,19 +408,14 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
   if (library == nullptr) {
     return Error{ErrorCode::kArchive, "no zip, and libarchive.so.13, which reads other formats, is not on this system"};
   }
-  INTACT_ASSIGN(const auto unpacked, gunzip(*input, options.limits.unpacked_size));
+  INTACT_ASSIGN(const Unwrapped unwrapped, unwrap(*input, source.name, options));
   auto archive =
       std::make_unique<SequentialArchive>(source.name, *std::move(input), Spill(source.name, options.spill_directory));
-  std::optional<Input> inner;
-  if (unpacked) {
-    Source memory{source.name, *unpacked};
-    INTACT_ASSIGN(inner, Input::open(memory));
-  }
-  Pass pass(*library, inner ? *inner : archive->source(), !inner, options, *archive);
+  Pass pass(*library, unwrapped, options, *archive);
   INTACT_ASSIGN(const bool known, pass.run());
-  if (!known && unpacked) return Error{ErrorCode::kArchive, "gzip data with no archive of a known format in it"};
+  if (!known && unwrapped.input) return Error{ErrorCode::kArchive, "gzip data with no archive of a known format in it"};
   if (!known) return std::unique_ptr<Archive>();
-  INTACT_TRY(archive->finish(pass.format_name() + (unpacked ? ".gz" : "")));
+  INTACT_TRY(archive->finish(pass.format_name() + unwrapped.suffix));
   return std::unique_ptr<Archive>(std::move(archive));
 }
 

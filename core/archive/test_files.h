@@ -26,9 +26,9 @@ inline UniqueFd file_from(const std::string& content) {
 enum class Where { kMemory, kFile };
 
 inline Result<std::unique_ptr<Archive>> open_content(const std::string& content, Where where,
-                                                     const Limits& limits = {}) {
-  if (where == Where::kMemory) return open_archive(Source{"test.zip", bytes_from(content)}, limits);
-  return open_archive(Source{"test.zip", file_from(content)}, limits);
+                                                     const OpenOptions& options = {}) {
+  if (where == Where::kMemory) return open_archive(Source{"test.zip", bytes_from(content)}, options);
+  return open_archive(Source{"test.zip", file_from(content)}, options);
 }
 
 }  // namespace intact

@@ -10,9 +10,13 @@
 // that inner zip, whose end is the member's: what stands before it is then what stands before any zip, and all offsets,
 // extents among them, are the file's own.
 //
+// What is encrypted (zip_crypto.cc) is decrypted on its way from the archive to the codec. Members without encryption
+// take none of those steps.
+//
 // docs/formats/zip.md says what is read and what is refused.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 
 #include "core/archive/codecs.h"
@@ -20,6 +24,7 @@
 #include "core/archive/input.h"
 #include "core/archive/zip_directory.h"
 #include "core/base/reader.h"
+#include "core/base/secret.h"
 
 namespace intact {
 
@@ -29,6 +34,7 @@ using namespace zip;
 
 constexpr std::size_t kPiece = std::size_t{64} << 10;  // check() reads a stored member in pieces of this
 constexpr std::uint64_t kMostExtra = 1024;             // bytes of local extra field that a guess may cover
+constexpr std::uint64_t kMostProof = 1 << 20;          // bytes of a member that is read to try a password
 
 std::string hex(std::uint32_t number) {
   char text[16];
@@ -38,7 +44,16 @@ std::string hex(std::uint32_t number) {
 
 constexpr std::string_view kPayload = "intact-payload.zip";
 
-bool stored(const Entry& entry) { return entry.method == static_cast<std::uint16_t>(Method::kStored); }
+// Whether the contents lie in the archive as they are.
+bool stored(const Entry& entry) {
+  return entry.method == static_cast<std::uint16_t>(Method::kStored) && !entry.encrypted;
+}
+
+// Of a member that was admitted: bytes of what was packed, without what encryption puts around it.
+std::uint64_t data_size(const Entry& entry) {
+  const Encryption& encryption = entry.encryption;
+  return entry.encrypted ? entry.packed_size - encryption.head_size() - encryption.tail_size() : entry.packed_size;
+}
 
 class ZipArchive final : public Archive {
  public:
@@ -51,6 +66,8 @@ class ZipArchive final : public Archive {
 
   // Where an app's inner zip ends; nothing for any other zip.
   Result<std::optional<std::uint64_t>> payload_end() const;
+  // Asks for the password if anything here can be decrypted, and tries it. To be called once, before members are read.
+  Result<void> unlock(const OpenOptions::Password& password);
   Input into_input() && { return std::move(input_); }
 
   const char* format() const override { return format_; }
@@ -72,7 +89,10 @@ class ZipArchive final : public Archive {
   // The steps of reading.
   Result<void> admit(const Entry& entry) const;
   Result<void> check_bounds(const Entry& entry) const;
+  Result<void> admit_encrypted(const Entry& entry) const;
   Result<void> fill(const Entry& entry, std::span<std::byte> target) const;
+  Result<void> fill_decrypted(const Entry& entry, std::span<std::byte> target, Workspace& workspace) const;
+  Result<void> try_password(const Entry& entry) const;
   std::uint64_t guess_header_size(const Entry& entry) const;
   Result<std::uint64_t> check_header(const Entry& entry, std::span<const std::byte> head) const;
   Result<std::uint64_t> find_data(const Entry& entry, Workspace& workspace) const;
@@ -85,6 +105,11 @@ class ZipArchive final : public Archive {
   Error failure(const Entry& entry, std::string reason) const {
     return member_error(entry.index, std::move(reason), entry.offset);
   }
+  Error wrong_password(const Entry& entry, std::string reason) const {
+    Error error = failure(entry, std::move(reason));
+    error.code = ErrorCode::kPassword;
+    return error;
+  }
   Error no_memory(const Entry& entry, std::uint64_t size) const {
     return member_error(entry.index, "no memory for " + std::to_string(size) + " bytes");
   }
@@ -93,7 +118,9 @@ class ZipArchive final : public Archive {
   Input input_;
   ZipDirectory directory_;
   Limits limits_;
-  mutable WorkspacePool workspaces_;  // lock-free
+  std::optional<Secret> password_;            // set by unlock() and never afterwards
+  mutable std::atomic<bool> proven_ = false;  // an encrypted member was read right with it
+  mutable WorkspacePool workspaces_;          // lock-free
 };
 
 Result<Bytes> ZipArchive::read(std::size_t index) const {
@@ -123,7 +150,7 @@ Result<void> ZipArchive::read_into(std::size_t index, std::span<std::byte> targe
 
 Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
   const Entry entry = directory_.entry(index);
-  if (!stored(entry) || entry.encrypted || input_.in_memory()) return std::optional<Extent>();
+  if (!stored(entry) || input_.in_memory()) return std::optional<Extent>();
   INTACT_TRY(admit(entry));
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t offset, find_data(entry, *workspace));
@@ -133,7 +160,7 @@ Result<std::optional<Extent>> ZipArchive::extent(std::size_t index) const {
 Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
   if (size() == 0 || directory_.member_name(size() - 1).path != kPayload) return std::optional<std::uint64_t>();
   const Entry entry = directory_.entry(size() - 1);
-  if (!stored(entry)) return failure(entry, "compressed, where it has to be stored");
+  if (!stored(entry)) return failure(entry, "compressed or encrypted, where it has to be stored");
   INTACT_TRY(check_bounds(entry));
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t data, find_data(entry, *workspace));
@@ -164,7 +191,7 @@ Result<void> ZipArchive::check(std::size_t index) const {
 
 // What the directory alone tells: whether the member may be read, before memory or time is spent on it.
 Result<void> ZipArchive::admit(const Entry& entry) const {
-  if (entry.encrypted) return failure(entry, "encrypted, which is not supported");
+  if (const char* refusal = entry.encryption.refusal) return failure(entry, refusal);
   if (entry.flags & kFlagPatch) return failure(entry, "compressed patch data, which is not supported");
   if (auto reason = unsupported_method(entry.method)) return failure(entry, *std::move(reason));
   if (entry.size > limits_.member_size || entry.packed_size > limits_.member_size) {
@@ -173,9 +200,18 @@ Result<void> ZipArchive::admit(const Entry& entry) const {
   }
   if (entry.size > SIZE_MAX || entry.packed_size > SIZE_MAX) return failure(entry, "larger than this machine's memory");
   INTACT_TRY(check_bounds(entry));
-  if (!plausible_size(static_cast<Method>(entry.method), entry.packed_size, entry.size)) {
-    return failure(entry, std::to_string(entry.packed_size) + " bytes cannot unpack to " + std::to_string(entry.size));
+  if (entry.encrypted) INTACT_TRY(admit_encrypted(entry));
+  if (!plausible_size(static_cast<Method>(entry.method), data_size(entry), entry.size)) {
+    return failure(entry, std::to_string(data_size(entry)) + " bytes cannot unpack to " + std::to_string(entry.size));
   }
+  return {};
+}
+
+Result<void> ZipArchive::admit_encrypted(const Entry& entry) const {
+  const Encryption& encryption = entry.encryption;
+  if (entry.packed_size < encryption.head_size() + encryption.tail_size())
+    return failure(entry, std::to_string(entry.packed_size) + " bytes, which has no room for what encryption adds");
+  if (!password_) return wrong_password(entry, "encrypted, and no password= was given");
   return {};
 }
 
@@ -191,6 +227,7 @@ Result<void> ZipArchive::check_bounds(const Entry& entry) const {
 // Of a member that was admitted, into as much memory as it says it has.
 Result<void> ZipArchive::fill(const Entry& entry, std::span<std::byte> target) const {
   WorkspacePool::Lease workspace(workspaces_);
+  if (entry.encrypted) return fill_decrypted(entry, target, *workspace);
   if (stored(entry)) {
     INTACT_TRY(read_stored(entry, target, *workspace));
   } else {
@@ -199,6 +236,65 @@ Result<void> ZipArchive::fill(const Entry& entry, std::span<std::byte> target) c
       return failure(entry, *std::move(reason));
   }
   return check_crc(entry, crc32(target));
+}
+
+// A wrong password can pass the one byte that traditional encryption has to tell it, and then looks like damage.
+Result<void> ZipArchive::fill_decrypted(const Entry& entry, std::span<std::byte> target, Workspace& workspace) const {
+  INTACT_ASSIGN(const auto packed, read_packed(entry, workspace));
+  const auto method = static_cast<Method>(entry.method);
+  const auto size = static_cast<std::size_t>(data_size(entry));
+  const auto buffer = method == Method::kStored ? nullptr : try_allocate(size);
+  if (method != Method::kStored && !buffer) return no_memory(entry, size);
+  const std::span<std::byte> data = buffer ? std::span(buffer.get(), size) : target;
+  switch (decrypt(entry.encryption, password_->view(), packed, data)) {
+    case Decryption::kWrongPassword:
+      return wrong_password(entry, "wrong password");
+    case Decryption::kDamaged:
+      return failure(entry, "the encrypted data is not what its HMAC-SHA1 says");
+    case Decryption::kDone:
+      break;
+  }
+  auto reason = buffer ? workspace.unpack(method, data, target) : std::nullopt;
+  Result<void> right = reason ? failure(entry, *std::move(reason)) : Result<void>();
+  if (right && entry.encryption.crc) right = check_crc(entry, crc32(target));
+  if (!right && entry.encryption.kind == Encryption::Kind::kTraditional && !proven_.load(std::memory_order_relaxed))
+    return wrong_password(entry, "wrong password, or the member is damaged: " + right.error().reason);
+  if (right) proven_.store(true, std::memory_order_relaxed);
+  return right;
+}
+
+// Reading is what tells for certain, if the member is not too large.
+Result<void> ZipArchive::try_password(const Entry& entry) const {
+  INTACT_TRY(admit(entry));
+  if (std::max(entry.size, entry.packed_size) <= kMostProof) return check(entry.index);
+  WorkspacePool::Lease workspace(workspaces_);
+  INTACT_ASSIGN(const std::uint64_t offset, find_data(entry, *workspace));
+  std::byte head[18];
+  const std::span<std::byte> used(head, entry.encryption.head_size());
+  INTACT_TRY(fetch(entry, offset, {}, used));
+  if (!fits(entry.encryption, password_->view(), used)) return wrong_password(entry, "wrong password");
+  return {};
+}
+
+// Wrong is a password that fits none of the first encrypted members; members may have different ones. A member that is
+// broken tells nothing, and says so when it is read.
+Result<void> ZipArchive::unlock(const OpenOptions::Password& password) {
+  std::vector<Entry> trials;
+  for (const std::uint32_t index : directory_.encrypted()) {
+    Entry entry = directory_.entry(index);
+    if (entry.encryption.kind != Encryption::Kind::kUnsupported) trials.push_back(std::move(entry));
+  }
+  if (trials.empty() || !password) return {};
+  INTACT_ASSIGN(auto given, password());
+  if (!given) return {};
+  password_ = Secret::take(*given);
+  Result<void> wrong;
+  for (const Entry& entry : trials) {
+    auto tried = try_password(entry);
+    if (tried) return {};
+    if (wrong && tried.error().code == ErrorCode::kPassword) wrong = std::move(tried);
+  }
+  return wrong;
 }
 
 // How long the local header with name and extra field probably is: what lies between this header's start and the next
@@ -313,6 +409,7 @@ Result<std::unique_ptr<Archive>> open_zip(Source& source, const OpenOptions& opt
     if (!inner_place) return Error{ErrorCode::kArchive, "an app whose payload is no zip", {}, {}, **end};
     INTACT_ASSIGN(archive, open_at(*inner_place, "app", source.name, std::move(inner), options));
   }
+  INTACT_TRY(archive->unlock(options.password));
   return std::unique_ptr<Archive>(std::move(archive));
 }
 

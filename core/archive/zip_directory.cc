@@ -15,6 +15,9 @@ namespace intact::zip {
 
 namespace {
 
+constexpr std::uint16_t kFlagsEncrypted = kFlagEncrypted | kFlagStrongEncryption | kFlagMasked;
+constexpr std::size_t kEncryptedKept = 4;
+
 // 4.5.3: the numbers that are saturated in the record, in this order, and no others.
 bool read_zip64(const CentralHeader& header, std::span<const std::byte> extra, Member& member) {
   if (header.size != kIn64 && header.packed_size != kIn64 && header.offset != kIn64) return true;
@@ -78,6 +81,8 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
     directory.times_.expect(header.time);
     const auto converted = static_cast<std::uint32_t>(directory.names_.size() - 1);
     directory.records_.push_back({position, naming == Naming::kConverted ? converted : kAsItStands});
+    if ((header.flags & kFlagsEncrypted) && header.packed_size > 0 && directory.encrypted_.size() < kEncryptedKept)
+      directory.encrypted_.push_back(static_cast<std::uint32_t>(directory.records_.size() - 1));
   }
   if (count != place.count && !(place.count_wraps && (count & 0xFFFF) == place.count)) {
     return refuse(std::to_string(place.count) + " members stated, " + std::to_string(count) + " found");
@@ -135,7 +140,9 @@ Entry ZipDirectory::entry(std::size_t index) const {
   entry.mode = header.external_attributes >> 16;
   entry.time = header.time;
   entry.method = header.method;
-  entry.encrypted = (header.flags & (kFlagEncrypted | kFlagStrongEncryption | kFlagMasked)) != 0;
+  entry.encrypted = (header.flags & kFlagsEncrypted) != 0;
+  if (entry.encrypted)
+    entry.encryption = read_encryption(header.flags, header.crc, header.time, entry.extra, entry.method);
   read_zip64(header, entry.extra, entry);
   // An offset that cannot be is the member's trouble when it is read; only it must not wrap.
   entry.offset = entry.offset > UINT64_MAX - place_.prefix ? UINT64_MAX : entry.offset + place_.prefix;

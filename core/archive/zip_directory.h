@@ -17,6 +17,7 @@
 #include "core/archive/archive.h"
 #include "core/archive/dos_time.h"
 #include "core/archive/input.h"
+#include "core/archive/zip_crypto.h"
 #include "core/archive/zip_format.h"
 #include "core/base/large_allocator.h"
 
@@ -40,6 +41,7 @@ struct Entry : Member {
   std::string_view raw_name;
   std::span<const std::byte> extra;
   std::uint16_t flags = 0;  // 4.4.4
+  Encryption encryption;
 };
 
 class ZipDirectory {
@@ -54,6 +56,8 @@ class ZipDirectory {
 
   std::size_t unreachable() const { return unreachable_; }
   bool has_links() const { return has_links_; }
+  // The first members with contents that are encrypted, a few of them.
+  std::span<const std::uint32_t> encrypted() const { return encrypted_; }
   // In the file: no member's data reaches beyond.
   std::uint64_t start() const { return place_.start; }
 
@@ -73,6 +77,7 @@ class ZipDirectory {
   std::vector<std::byte, LargeAllocator<std::byte>> bytes_;
   std::vector<Record, LargeAllocator<Record>> records_;
   std::deque<std::string> names_;  // those that were converted
+  std::vector<std::uint32_t> encrypted_;
   DosTimes times_;
   std::size_t unreachable_ = 0;
   bool has_links_ = false;

@@ -28,6 +28,11 @@ inline constexpr std::uint16_t kFlagMasked = 1u << 13;
 inline constexpr std::uint16_t kExtraZip64 = 0x0001;
 inline constexpr std::uint16_t kExtraTimestamp = 0x5455;
 inline constexpr std::uint16_t kExtraUnicodePath = 0x7075;
+inline constexpr std::uint16_t kExtraAes = 0x9901;
+
+// The method of a member that AES encrypts; the real one is in its extra field.
+inline constexpr std::uint16_t kMethodAes = 99;
+inline constexpr std::uint16_t kAesVendor = 0x4541;  // "AE"
 
 struct [[gnu::packed]] LocalHeader {  // 4.3.7
   std::uint32_t signature;

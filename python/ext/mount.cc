@@ -17,6 +17,7 @@
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
 #include "python/ext/open_source.h"
+#include "python/ext/password.h"
 
 namespace intact {
 namespace {
@@ -28,6 +29,7 @@ struct MountObject {
   MountPtr mount;        // null once unmounted; critical section
   MountOptions options;  // never changes
   std::atomic<bool> attached;
+  std::shared_ptr<const Secret> password;  // that the archive has asked for; null if it did not. As `mount`
 };
 
 MountObject* cast(PyObject* self) { return reinterpret_cast<MountObject*>(self); }
@@ -104,6 +106,7 @@ PyObject* share_mount(PyTypeObject* type, PyObject* other) {
   new (&cast(self)->options) MountOptions(cast(other)->options);
   new (&cast(self)->mount) MountPtr(held(other));
   cast(self)->attached = cast(other)->attached.load();
+  new (&cast(self)->password) std::shared_ptr<const Secret>(cast(other)->password);
   return self;
 }
 
@@ -121,22 +124,24 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                                        "member",
                                        "spill",
                                        "links",
+                                       "password",
                                        "max_members",
                                        "max_member_size",
                                        "max_directory_size",
                                        "max_unpacked_size",
                                        nullptr};
   PyObject *source = nullptr, *root = nullptr, *name = nullptr, *prefixes = nullptr;
-  PyObject *extract = nullptr, *member = nullptr, *spill = nullptr;
+  PyObject *extract = nullptr, *member = nullptr, *spill = nullptr, *password = Py_None;
   int first = 0, files = 1, links = 1, shared = 1;
   OpenedFile file;
+  std::shared_ptr<const Secret> answer;
   OpenOptions opening;
   Limits& limits = opening.limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&pUUpO&O&O&O&:Mount", const_cast<char**>(kNames),
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&pUUpOO&O&O&O&:Mount", const_cast<char**>(kNames),
                                    &source, &root, &name, &prefixes, &first, &files, &extract, &file.descriptor,
-                                   window_of, &file.window, &shared, &member, &spill, &links, count_of, &limits.members,
-                                   count_of, &limits.member_size, count_of, &limits.directory_size, count_of,
-                                   &limits.unpacked_size)) {
+                                   window_of, &file.window, &shared, &member, &spill, &links, &password, count_of,
+                                   &limits.members, count_of, &limits.member_size, count_of, &limits.directory_size,
+                                   count_of, &limits.unpacked_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
@@ -154,6 +159,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                        .extract_directory = path_text(extract),
                        .owner = shared ? kEveryone : state.viewer};
   if (!strings_of(prefixes, options.prefixes)) return nullptr;
+  if (password != Py_None) opening.password = password_from(password, answer);
   Result<std::unique_ptr<Archive>> archive = std::unique_ptr<Archive>();
   if (is_mount) {
     const MountPtr outer = opened(source);
@@ -174,12 +180,14 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   new (&cast(self)->options) MountOptions(options);
   new (&cast(self)->mount)
       MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
+  new (&cast(self)->password) std::shared_ptr<const Secret>(std::move(answer));
   return self;
 }
 
 void mount_dealloc(PyObject* self) {
   // A mount that nobody holds stays mounted: only unmount() ends it.
   cast(self)->mount.~MountPtr();
+  cast(self)->password.~shared_ptr();
   cast(self)->options.~MountOptions();
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
@@ -199,6 +207,7 @@ PyObject* mount_detach(PyObject* self, PyObject*) {
   MountPtr mount;
   Py_BEGIN_CRITICAL_SECTION(self);
   mount.swap(cast(self)->mount);
+  cast(self)->password.reset();
   Py_END_CRITICAL_SECTION();
   const bool was_there = mount && cast(self)->attached && engine().tree.unmount(*mount);
   mount.reset();
@@ -296,6 +305,13 @@ PyObject* mount_memory(PyObject* self, PyObject*) {
   return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
 }
 
+// What the archive was given when it asked, for a child process; None if it did not.
+PyObject* mount_password(PyObject* self, PyObject*) {
+  const auto password = cast(self)->password;
+  if (!password) Py_RETURN_NONE;
+  return PyBytes_FromStringAndSize(password->view().data(), static_cast<Py_ssize_t>(password->view().size()));
+}
+
 PyObject* mount_members(PyObject* self, PyObject*) {
   const MountPtr mount = opened(self);
   PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
@@ -384,7 +400,8 @@ PyObject* get_unreachable(PyObject* self, void*) {
 PyMethodDef kMethods[] = {
     {"read", mount_read, METH_O,
      "read($self, path, /)\n--\n\nThe bytes of the member at `path`, relative to the root.\n\n"
-     "Raises FileNotFoundError if there is none, MemberError if it is broken."},
+     "Raises FileNotFoundError if there is none, MemberError if it is broken, PasswordError if it is encrypted\n"
+     "and no password or the wrong one was given."},
     {"_attach", mount_attach, METH_NOARGS, nullptr},
     {"_detach", mount_detach, METH_NOARGS, nullptr},
     {"_check", mount_check, METH_O, nullptr},
@@ -393,6 +410,7 @@ PyMethodDef kMethods[] = {
     {"_load", mount_load, METH_VARARGS, nullptr},
     {"_memory", mount_memory, METH_NOARGS, nullptr},
     {"_members", mount_members, METH_NOARGS, nullptr},
+    {"_password", mount_password, METH_NOARGS, nullptr},
     {"_stat", mount_stat, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -3,7 +3,7 @@
 Each is opened and indexed once by the engine, and shared by all who name it by the same path. Where an archive is mounted
 at that path, the mount is what is read.
 
-An error about the archive is an intact.ArchiveError or MemberError and zipimport's ZipImportError at once: the first is
+An error about the archive is an intact.ArchiveError, MemberError or PasswordError and zipimport's ZipImportError at once: the first is
 what users of intact catch, the second what the import system and CPython's own modules catch.
 """
 
@@ -31,6 +31,10 @@ class _ArchiveImportError(_engine.ArchiveError, ZipImportError):
 
 class _MemberImportError(_engine.MemberError, ZipImportError):
     """One member is broken, or cannot be read."""
+
+
+class _PasswordImportError(_engine.PasswordError, ZipImportError):
+    """A member is encrypted; nobody can give zipimport's classes a password."""
 
 
 def split(path: str) -> tuple[str, str]:
@@ -86,12 +90,13 @@ def opened(path: str, required: bool = False) -> _engine.Mount | None:
         return mount
     try:
         mount = _shared[path] = _open(path)
-    except (_engine.ArchiveError, OSError) as error:
+    except (_engine.ArchiveError, _engine.PasswordError, OSError) as error:
         if not required:
             return None
         if isinstance(error, OSError):
             raise ZipImportError(f"can't open Zip file: {path!r}", path=path) from error
-        raise _as_import_error(_ArchiveImportError, error, path) from error
+        kind = _ArchiveImportError if isinstance(error, _engine.ArchiveError) else _PasswordImportError
+        raise _as_import_error(kind, error, path) from error
     return mount
 
 
@@ -136,5 +141,6 @@ def read(archive: str, path: str) -> bytes:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), archive)
     try:
         return mount.read(path)
-    except _engine.MemberError as error:
-        raise _as_import_error(_MemberImportError, error, f"{archive}/{path}") from error
+    except (_engine.MemberError, _engine.PasswordError) as error:
+        kind = _MemberImportError if isinstance(error, _engine.MemberError) else _PasswordImportError
+        raise _as_import_error(kind, error, f"{archive}/{path}") from error

@@ -39,12 +39,18 @@ def take_over(where: tuple[int, str, int, int], handed: list[Handed]) -> None:
 
 
 def _receive(
-    source: str, root: str, name: str, prefixes: tuple[str, ...], options: dict[str, Any], descriptor: int
+    source: str, root: str, name: str, prefixes: tuple[str, ...], options: dict[str, Any], descriptor: int, secret: int | None
 ) -> None:
     try:
-        mounted = _mounts.Mount(source, root, name, prefixes, descriptor=descriptor, **options)
+        password = None if secret is None else _read_whole(secret)
+        mounted = _mounts.Mount(source, root, name, prefixes, descriptor=descriptor, password=password, **options)
         os.close(descriptor)
     except (OSError, _engine.Error) as error:
         sys.exit(f"intact: {root} was not handed over: {error}")
     del options["first"], options["files"], options["window"]
     _mounts._show(mounted, (source, prefixes, options))
+
+
+def _read_whole(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as file:
+        return os.pread(descriptor, os.fstat(file.fileno()).st_size, 0)

@@ -5,7 +5,8 @@ BOOT loads this same intact, mounts what is mounted here and runs the program as
 -S and -E, needs no variable and no file, and a grandchild is handed the mounts in the same way.
 
 An archive is handed over as an open file that the child inherits: a mounted file's own descriptor, which stays right when the
-file is deleted or replaced or may not be opened by the child's user; for bytes a sealed memfd, made for the first child.
+file is deleted or replaced or may not be opened by the child's user; for bytes a sealed memfd, made for the first child. A password is handed over in a memfd too, which the child reads and closes: a
+command line and an environment can be read by others.
 
 Programs are started by os.exec*, os.posix_spawn* and subprocess' fork_exec, which _mounts.py sends through `start`.
 No locks: a child of a fork may come through here.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Starter: TypeAlias = Callable[..., Any]
-    Handed: TypeAlias = tuple[str, str, str, tuple[str, ...], dict[str, Any], int]
+    Handed: TypeAlias = tuple[str, str, str, tuple[str, ...], dict[str, Any], int, int | None]
 
 # What the program of an app is called in a child, which enters the app and starts another program.
 CHILD = "<child of an app>"
@@ -124,9 +125,14 @@ def _hand_over(
     if program is None or _starts_itself(line, program, cwd):
         return call(argv, [])
     mounts = _mounts._mounted[::-1]
-    least = max(min(_LEAST_DESCRIPTOR, os.sysconf("SC_OPEN_MAX") // 2), (first or 0) + len(mounts))
+    least = max(min(_LEAST_DESCRIPTOR, os.sysconf("SC_OPEN_MAX") // 2), (first or 0) + 2 * len(mounts))
     descriptors: list[int] = []
     handed: list[Handed] = []
+
+    def hand(descriptor: int) -> int:
+        descriptors.append(descriptor)
+        return descriptor if first is None else first + len(descriptors) - 1
+
     try:
         for mount in mounts:
             given = mount._given
@@ -134,11 +140,12 @@ def _hand_over(
             if given is None or opened is None:
                 continue  # another thread has unmounted it
             source, prefixes, caps = given
-            descriptors.append(opened[0])
-            number = descriptors[-1] if first is None else first + len(descriptors) - 1
+            number = hand(opened[0])
+            password = mount._password()
+            secret = None if password is None else hand(_Copy("password", password).duplicate(least))
             name = source if isinstance(source, str) else mount.name
             options = {"first": mount.first, "files": mount.files, "window": opened[1], **caps}
-            handed.append((name, mount.root, mount.name, prefixes, options, number))
+            handed.append((name, mount.root, mount.name, prefixes, options, number, secret))
         boot = _boot(handed)
         if boot is None:
             return call(argv, [])
@@ -179,8 +186,6 @@ def _descriptor(mount: _mounts.Mount, least: int) -> tuple[int, tuple[int, int] 
 
     None if it is unmounted.
     """
-    import fcntl
-
     try:
         opened = mount._duplicate(least)
         if opened is not None:
@@ -190,11 +195,11 @@ def _descriptor(mount: _mounts.Mount, least: int) -> tuple[int, tuple[int, int] 
             copy = mount._copy = _Copy(mount.name, mount._memory())  # two threads may make one each: the same bytes
     except ValueError:
         return None
-    return fcntl.fcntl(copy.descriptor, fcntl.F_DUPFD_CLOEXEC, least), None
+    return copy.duplicate(least), None
 
 
 class _Copy:
-    """A sealed file of memory with the bytes of a mount, until nobody holds it."""
+    """A sealed file of memory, until nobody holds it."""
 
     descriptor = -1
 
@@ -207,6 +212,11 @@ class _Copy:
             left = left[os.write(self.descriptor, left) :]
         seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
+
+    def duplicate(self, least: int) -> int:
+        import fcntl
+
+        return fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, least)
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self.descriptor >= 0:

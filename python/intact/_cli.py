@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="run a program with archives mounted", epilog=_RUN_EXAMPLES, formatter_class=formatter
     )
     _cli_see.add_archives(run)
+    _add_password(run)
 
     def add(
         name: str, function: Callable[[argparse.Namespace], int], help: str, example: str, what: str | None = None
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
         if what is None:
             command.add_argument("archive", metavar="ARCHIVE")
+            _add_password(command)
         command.add_argument("--json", action="store_true", help="print JSON for scripts")
         command.set_defaults(function=function)
         return command
@@ -135,6 +137,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_password(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="the password is the first line of FILE (- is stdin) if something is encrypted; by default that of INTACT_PASSWORD",
+    )
+
+
 def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
     for i, argument in enumerate(arguments):
         if argument in ("--", "-m", "-c"):
@@ -146,17 +156,41 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _mount_for_run(options: argparse.Namespace) -> None:
+    password = _password(options)
     for archive in options.archives:
-        intact.mount(archive, **_cli_see.mount_options(options))
+        intact.mount(archive, **_cli_see.mount_options(options), password=password)
 
 
 # ---- ls, stat, verify
 
 
-def _open(archive: str) -> Mount:
+def _open(archive: str, options: argparse.Namespace | None = None) -> Mount:
     """The archive, opened and indexed but not visible to import."""
     path = os.path.abspath(archive)
-    return Mount(path, path, archive, ())
+    return Mount(path, path, archive, (), password=None if options is None else _password(options))
+
+
+def _password(options: argparse.Namespace) -> Callable[[], bytes | None]:
+    """What gives the password when an archive asks for it; the same for all archives of a command."""
+    from functools import cache
+
+    return cache(lambda: _read_password(options.password_file))
+
+
+def _read_password(file: str | None) -> bytes | None:
+    if file is None:
+        return os.environb.get(b"INTACT_PASSWORD")
+    if file != "-":
+        with open(file, "rb") as opened:
+            return opened.readline().rstrip(b"\r\n")
+    if os.isatty(0):
+        import getpass
+
+        return os.fsencode(getpass.getpass("password: "))
+    line = b""
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):  # what follows is the program's
+        line += byte
+    return line.rstrip(b"\r")
 
 
 def _members(mount: Mount) -> list[_Member]:
@@ -165,7 +199,7 @@ def _members(mount: Mount) -> list[_Member]:
 
 def _ls(options: argparse.Namespace) -> int:
     path = options.path.strip("/")
-    members = _members(_open(options.archive))
+    members = _members(_open(options.archive, options))
     if path:
         chosen = [m for m in members if m.path.startswith(path + "/") or (m.path == path and not m.directory)]
         if not chosen and not any(m.path == path for m in members):
@@ -181,7 +215,7 @@ def _ls(options: argparse.Namespace) -> int:
 
 
 def _stat(options: argparse.Namespace) -> int:
-    mount = _open(options.archive)
+    mount = _open(options.archive, options)
     members = _members(mount)
     if options.path is not None:
         path = options.path.strip("/")
@@ -238,7 +272,7 @@ def _broken_around(mount: Mount) -> list[dict[str, Any]]:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    mount = _open(options.archive)
+    mount = _open(options.archive, options)
     paths = sorted(mount)
     problems, shared_objects = _broken_around(mount), 0
     progress = sys.stderr.isatty() and not options.json
@@ -270,7 +304,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _info(options: argparse.Namespace) -> int:
     from intact import _info
 
-    facts = _info.describe(_open(options.archive))
+    facts = _info.describe(_open(options.archive, options))
     if options.json:
         print(json.dumps(facts, indent=1))
     else:
@@ -295,7 +329,7 @@ def _diff(options: argparse.Namespace) -> int:
 def _extract(options: argparse.Namespace) -> int:
     from intact import _extract
 
-    files = _extract.extract(_open(options.archive), options.directory)
+    files = _extract.extract(_open(options.archive, options), options.directory)
     if options.json:
         print(json.dumps({"directory": os.path.abspath(options.directory), "files": files}))
     else:

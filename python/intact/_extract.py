@@ -12,7 +12,7 @@ def extract(mount: Mount, target: str) -> int:
     """Write every file below `target`, which must not exist and appears when all are written; how many there were.
 
     Permission bits and times are the members'. Raises FileExistsError if `target` is there, MemberError for a member
-    that is broken, OSError if a file cannot be written; then nothing is left.
+    that is broken, PasswordError for one that is encrypted, OSError if a file cannot be written; then nothing is left.
     """
     if os.path.lexists(target):
         raise FileExistsError(17, "exists already", target)

@@ -218,7 +218,7 @@ def _shared_objects(mount: Mount) -> dict[str, int]:
                 file.seek(row[7])
                 header = file.read(30)
                 start = row[7] + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-                mapped += row[4] == 0 and start % _PAGE == 0
+                mapped += row[4] == 0 and not row[9] and start % _PAGE == 0
     elif mount.format == "directory":
         mapped = len(rows)  # the files themselves
     return {"mapped": mapped, "copied": len(rows) - mapped}

@@ -95,6 +95,7 @@ def mount(
     max_directory_size: int | None = None,
     max_unpacked_size: int | None = None,
     spill: str | os.PathLike[str] | None = None,
+    password: str | bytes | Callable[[], str | bytes | None] | None = None,
 ) -> Mount:
     """Make an archive importable, and its files readable below its root.
 
@@ -116,10 +117,12 @@ def mount(
     max_directory_size: the most bytes of a zip's central directory, 1 GiB by default (4 GiB at most), or of all names.
     max_unpacked_size: the most bytes that may be unpacked when an archive is mounted that is no zip, 1 GiB by default.
     spill: a directory for what is unpacked then, in a file without a name; by default it is kept in memory.
+    password: of an archive with encrypted members, or a function that gives it, which is called once and only if something is
+        encrypted. A str stands for its UTF-8. Without one such members are listed, and reading them is a PasswordError.
 
     The newest mount wins where names clash; the same file mounted twice is two mounts. Raises ArchiveError if the archive
-    is broken or of no known format, TagError for a wheel that is not for this interpreter, OSError if a path cannot be
-    read, ValueError for a name that cannot be part of a path.
+    is broken or of no known format, PasswordError if the password is wrong, TagError for a wheel that is not for this
+    interpreter, OSError if a path cannot be read, ValueError for a name that cannot be part of a path.
     """
     member = None
     if isinstance(source, (str, os.PathLike)):
@@ -153,7 +156,7 @@ def mount(
     if files is None:
         files = os.environ.get("INTACT_FILES") != "0"
     given = {} if member is None else {"member": path}
-    mounted = Mount(source, root, name, prefixes, first=first, files=files, **given, **options)
+    mounted = Mount(source, root, name, prefixes, first=first, files=files, password=password, **given, **options)
     if mounted.format == "zip":
         from intact import _tags
 

@@ -119,20 +119,20 @@ def test_cap_that_is_no_count_is_refused(cap, value):
 
 
 def test_errors_form_one_tree():
-    for error in (intact.ArchiveError, intact.MemberError, intact.ImageError, intact.TagError):
+    for error in (intact.ArchiveError, intact.MemberError, intact.PasswordError, intact.ImageError, intact.TagError):
         assert issubclass(error, intact.Error)
     assert issubclass(intact.ImageError, ImportError)
     assert issubclass(intact.TagError, ImportError)
 
 
 def test_encrypted_member_is_listed_and_refused_by_name():
-    data = bytearray(building.zip_bytes({"secret.txt": "s", "open.txt": "o"}))
+    data = bytearray(building.zip_bytes({"secret.txt": "no key, no word", "open.txt": "o"}))
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(signature) + flags] |= 1
     mounted = intact.mount(data)
     assert sorted(mounted) == ["open.txt", "secret.txt"]
     assert mounted.read("open.txt") == b"o"
-    with pytest.raises(intact.MemberError, match="encrypted") as caught:
+    with pytest.raises(intact.PasswordError, match="encrypted") as caught:
         mounted.read("secret.txt")
     assert caught.value.member == "secret.txt"
 

@@ -15,7 +15,7 @@ import enum
 import os
 import stat as _mode
 
-from intact import ArchiveError, MemberError, _engine
+from intact import ArchiveError, MemberError, PasswordError, _engine
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def cat(file: str) -> bytes:
         raise _missing("failed to open. Reason: [%s]", found, file)
     try:
         return content.read(path)
-    except (MemberError, OSError, ValueError) as error:
+    except (MemberError, PasswordError, OSError, ValueError) as error:
         reason = _strerror(error) if isinstance(error, OSError) else "corrupted"
         raise PhysfsRuntimeError(f"Error condition in reading. Reason: [{reason}]") from error
 

@@ -1,0 +1,442 @@
+#include "core/archive/sevenzip_crypto.h"
+
+#include <lzma.h>
+#include <nettle/aes.h>
+#include <nettle/cbc.h>
+#include <nettle/sha2.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/archive/codecs.h"
+#include "core/archive/sevenzip_header.h"
+#include "core/base/reader.h"
+#include "core/base/secret.h"
+
+namespace intact {
+
+namespace {
+
+using namespace sevenzip;
+
+constexpr std::string_view kSignature("7z\xBC\xAF\x27\x1C", 6);
+constexpr std::size_t kStart = 32;  // bytes of the header at the start
+constexpr std::string_view kAes("\x06\xF1\x07\x01", 4);
+constexpr std::string_view kCopy("\x00", 1), kLzma("\x03\x01\x01", 3), kLzma2("\x21", 1);
+constexpr std::size_t kBlock = AES_BLOCK_SIZE;
+constexpr unsigned kMostPower = 24;                            // 2^24 rounds, as 7-Zip
+constexpr std::uint64_t kMostRounds = std::uint64_t{1} << 26;  // of all keys of an archive
+constexpr int kMostHeaders = 4;                                // encoded one in another
+constexpr std::uint64_t kMostRatio = 8192;                     // bytes that one byte of LZMA gives, and more
+
+std::uint8_t* octets(std::byte* bytes) { return reinterpret_cast<std::uint8_t*>(bytes); }
+const std::uint8_t* octets(const std::byte* bytes) { return reinterpret_cast<const std::uint8_t*>(bytes); }
+
+Error broken(std::string reason) { return {ErrorCode::kArchive, std::move(reason)}; }
+Error no_memory(std::uint64_t size) { return broken("no memory for " + std::to_string(size) + " bytes"); }
+
+struct Buffer {
+  std::unique_ptr<std::byte[]> bytes;
+  std::size_t size = 0;
+
+  std::span<std::byte> span() const { return {bytes.get(), size}; }
+  static Result<Buffer> make(std::uint64_t size) {
+    Buffer buffer{try_allocate(static_cast<std::size_t>(size)), static_cast<std::size_t>(size)};
+    if (!buffer.bytes) return no_memory(size);
+    return buffer;
+  }
+};
+
+// UTF-16 from UTF-8: what 7-Zip derives its keys from. Nothing for what is no UTF-8.
+std::optional<std::string> utf16(std::string_view text) {
+  std::string out;
+  const auto put = [&out](std::uint32_t unit) {
+    out += static_cast<char>(unit);
+    out += static_cast<char>(unit >> 8);
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<std::uint8_t>(text[i++]);
+    const unsigned more = first < 0x80   ? 0
+                          : first < 0xC2 ? 4
+                          : first < 0xE0 ? 1
+                          : first < 0xF0 ? 2
+                          : first < 0xF5 ? 3
+                                         : 4;
+    if (more == 4 || more > text.size() - i) return std::nullopt;
+    std::uint32_t point = more == 0 ? first : first & (0x3Fu >> more);
+    for (unsigned k = 0; k < more; ++k) {
+      const auto next = static_cast<std::uint8_t>(text[i++]);
+      if ((next & 0xC0) != 0x80) return std::nullopt;
+      point = point << 6 | (next & 0x3F);
+    }
+    if (point > 0x10FFFF || (more == 2 && point < 0x800) || (more == 3 && point < 0x10000)) return std::nullopt;
+    if (point >= 0xD800 && point < 0xE000) return std::nullopt;
+    if (point < 0x10000) {
+      put(point);
+    } else {
+      put(0xD800 + ((point - 0x10000) >> 10));
+      put(0xDC00 + ((point - 0x10000) & 0x3FF));
+    }
+  }
+  return out;
+}
+
+// The properties of an AES coder.
+struct Parameters {
+  unsigned power = 0;
+  Span salt;
+  std::uint8_t iv[kBlock] = {};
+
+  static Result<Parameters> read(Span properties) {
+    Reader reader(properties);
+    Parameters parameters;
+    const std::uint8_t first = reader.u8();
+    parameters.power = first & 0x3F;
+    std::size_t salt = first >> 7 & 1, iv = first >> 6 & 1;
+    if (first & 0xC0) {
+      const std::uint8_t sizes = reader.u8();
+      salt += sizes >> 4;
+      iv += sizes & 0x0F;
+    }
+    parameters.salt = reader.take(salt);
+    const Span start = reader.take(iv);
+    if (!reader.ok()) return broken("properties of 7z's encryption that are cut");
+    std::copy_n(octets(start.data()), start.size(), parameters.iv);
+    if (parameters.power > kMostPower && parameters.power != 0x3F)
+      return broken("a key of 2^" + std::to_string(parameters.power) + " rounds, over the limit of 2^24");
+    return parameters;
+  }
+};
+
+// The password and the last key that was derived from it: all folders of an archive mostly have the same.
+class Keys {
+ public:
+  explicit Keys(const OpenOptions::Password& source) : source_(source) {}
+  ~Keys() { explicit_bzero(key_, sizeof key_); }
+
+  Result<const std::uint8_t*> derive(const Parameters& parameters) {
+    if (!password_) INTACT_TRY(ask());
+    const std::string_view salt(reinterpret_cast<const char*>(parameters.salt.data()), parameters.salt.size());
+    if (power_ == parameters.power && salt_ == salt) return static_cast<const std::uint8_t*>(key_);
+    const std::string_view password = password_->view();
+    if (parameters.power == 0x3F) {
+      explicit_bzero(key_, sizeof key_);
+      const std::size_t salted = std::min(salt.size(), sizeof key_);
+      std::copy_n(salt.data(), salted, key_);
+      std::copy_n(password.data(), std::min(password.size(), sizeof key_ - salted), key_ + salted);
+    } else {
+      INTACT_TRY(hash(parameters.power, salt, password));
+    }
+    power_ = parameters.power;
+    salt_ = salt;
+    return static_cast<const std::uint8_t*>(key_);
+  }
+
+ private:
+  Result<void> ask() {
+    std::optional<std::string> given;
+    if (source_) {
+      INTACT_ASSIGN(given, source_());
+    }
+    if (!given) return Error{ErrorCode::kPassword, "encrypted, and no password= was given"};
+    const Secret text = Secret::take(*given);
+    auto units = utf16(text.view());
+    if (!units) return Error{ErrorCode::kPassword, "wrong password: it is no UTF-8, which a 7z's is"};
+    password_ = Secret::take(*units);
+    return {};
+  }
+
+  Result<void> hash(unsigned power, std::string_view salt, std::string_view password) {
+    const std::uint64_t rounds = std::uint64_t{1} << power;
+    if (rounds > kMostRounds - rounds_) return broken("keys of too many rounds");
+    rounds_ += rounds;
+    sha256_ctx context;
+    nettle_sha256_init(&context);
+    std::string input(salt);
+    input.append(password).append(8, '\0');
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+      std::memcpy(input.data() + input.size() - 8, &round, 8);
+      nettle_sha256_update(&context, input.size(), reinterpret_cast<const std::uint8_t*>(input.data()));
+    }
+    nettle_sha256_digest(&context, sizeof key_, key_);
+    explicit_bzero(&context, sizeof context);
+    explicit_bzero(input.data(), input.size());
+    return {};
+  }
+
+  const OpenOptions::Password& source_;
+  std::optional<Secret> password_;  // in UTF-16, once it was asked for
+  std::uint64_t rounds_ = 0;
+  unsigned power_ = UINT32_MAX;
+  std::string salt_;
+  std::uint8_t key_[AES256_KEY_SIZE] = {};
+};
+
+// What the padding of the streams tells about the password.
+struct Padding {
+  std::uint64_t zeros = 0;  // bytes, in streams where there is nothing else
+  bool other = false;       // a stream where there is
+
+  bool proves() const { return zeros >= 2; }
+  bool disproves() const { return other && zeros == 0; }
+};
+
+class Decryptor {
+ public:
+  Decryptor(const Input& input, const OpenOptions& options)
+      : input_(input), limits_(options.limits), keys_(options.password) {}
+
+  Result<std::optional<DecryptedSevenzip>> run();
+
+ private:
+  Result<Buffer> read_next_header();
+  Result<std::optional<Buffer>> decode_header(Reader& reader);
+  Result<Buffer> decrypt(Span stream, const Coder& coder, std::uint64_t size);
+  Result<bool> decrypt_folder(Folder& folder, std::span<Buffer> streams, Padding& padding);
+  Result<std::vector<Buffer>> read_packed(const Streams& streams);
+  Result<std::optional<DecryptedSevenzip>> rewrite(const Buffer& header);
+
+  const Input& input_;
+  const Limits& limits_;
+  Keys keys_;
+  bool header_encrypted_ = false;
+};
+
+bool is_aes(const Coder& coder) { return coder.method == kAes; }
+
+bool any_encrypted(const Streams& streams) {
+  return std::any_of(streams.folders.begin(), streams.folders.end(), [](const Folder& folder) {
+    return std::any_of(folder.coders.begin(), folder.coders.end(), is_aes);
+  });
+}
+
+Result<Buffer> Decryptor::read_next_header() {
+  std::byte start[kStart];
+  INTACT_TRY(input_.read(0, start));
+  Reader reader(start);
+  reader.skip(kSignature.size() + 2);
+  const std::uint32_t crc = reader.u32();
+  if (crc32(Span(start).subspan(12)) != crc) return broken("the CRC-32 of the 7z start header is wrong");
+  const std::uint64_t offset = reader.u64(), size = reader.u64();
+  const std::uint32_t header_crc = reader.u32();
+  const std::uint64_t room = input_.size() - kStart;
+  if (offset > room || size > room - offset) return broken("a 7z header beyond the end: not a whole archive");
+  if (size > limits_.directory_size)
+    return broken("a 7z header of " + std::to_string(size) + " bytes is over the limit");
+  INTACT_ASSIGN(Buffer header, Buffer::make(size));
+  INTACT_TRY(input_.read(kStart + offset, header.span()));
+  if (crc32(header.span()) != header_crc) return broken("the CRC-32 of the 7z header is wrong");
+  return header;
+}
+
+// A stream of whole blocks, `size` bytes of which are data.
+Result<Buffer> Decryptor::decrypt(Span stream, const Coder& coder, std::uint64_t size) {
+  INTACT_ASSIGN(Parameters parameters, Parameters::read(coder.properties));
+  if (stream.size() % kBlock != 0 || size > stream.size() || stream.size() - size >= kBlock)
+    return broken("an encrypted 7z stream of another size than its data");
+  INTACT_ASSIGN(const std::uint8_t* key, keys_.derive(parameters));
+  INTACT_ASSIGN(Buffer plain, Buffer::make(stream.size()));
+  aes256_ctx context;
+  nettle_aes256_set_decrypt_key(&context, key);
+  nettle_cbc_decrypt(&context, reinterpret_cast<nettle_cipher_func*>(nettle_aes256_decrypt), kBlock, parameters.iv,
+                     stream.size(), octets(plain.bytes.get()), octets(stream.data()));
+  explicit_bzero(&context, sizeof context);
+  return plain;
+}
+
+// Takes the AES coders out of a folder; false if it has none. What they are fed from is decrypted and cut to its size.
+Result<bool> Decryptor::decrypt_folder(Folder& folder, std::span<Buffer> streams, Padding& padding) {
+  bool any = false;
+  for (std::size_t at = 0; at < folder.coders.size();) {
+    Coder& coder = folder.coders[at];
+    if (!is_aes(coder)) {
+      ++at;
+      continue;
+    }
+    any = true;
+    if (coder.inputs != 1 || coder.outputs != 1) return broken("an AES coder of 7z with several streams");
+    std::uint64_t input = 0, output = 0;
+    for (std::size_t i = 0; i < at; ++i) {
+      input += folder.coders[i].inputs;
+      output += folder.coders[i].outputs;
+    }
+    const auto packed = std::find(folder.packed.begin(), folder.packed.end(), input);
+    if (packed == folder.packed.end()) return broken("a 7z that is compressed after it is encrypted");
+    Buffer& stream = streams[static_cast<std::size_t>(packed - folder.packed.begin())];
+    const std::uint64_t size = folder.unpack_sizes[output];
+    INTACT_ASSIGN(stream, decrypt(stream.span(), coder, size));
+    const auto rest = stream.span().subspan(static_cast<std::size_t>(size));
+    if (std::all_of(rest.begin(), rest.end(), [](std::byte byte) { return byte == std::byte{}; }))
+      padding.zeros += rest.size();
+    else
+      padding.other = true;
+    stream.size = static_cast<std::size_t>(size);
+
+    const auto bond =
+        std::find_if(folder.bonds.begin(), folder.bonds.end(), [&](const Bond& b) { return b.output == output; });
+    if (bond == folder.bonds.end()) {  // nothing comes after it
+      coder = Coder{.method = std::string(kCopy), .properties = {}};
+      ++at;
+      continue;
+    }
+    *packed = bond->input;
+    folder.bonds.erase(bond);
+    folder.unpack_sizes.erase(folder.unpack_sizes.begin() + static_cast<std::ptrdiff_t>(output));
+    folder.coders.erase(folder.coders.begin() + static_cast<std::ptrdiff_t>(at));
+    for (Bond& each : folder.bonds) {
+      each.input -= each.input > input;
+      each.output -= each.output > output;
+    }
+    for (std::uint64_t& each : folder.packed) each -= each > input;
+  }
+  return any;
+}
+
+Result<std::vector<Buffer>> Decryptor::read_packed(const Streams& streams) {
+  std::vector<Buffer> packed;
+  std::uint64_t position = streams.position, room = input_.size() - kStart;
+  if (position > room) return broken("packed streams of a 7z beyond its end");
+  for (const std::uint64_t size : streams.pack_sizes) {
+    if (size > room - position) return broken("packed streams of a 7z beyond its end");
+    INTACT_ASSIGN(packed.emplace_back(), Buffer::make(size));
+    INTACT_TRY(input_.read(kStart + position, packed.back().span()));
+    position += size;
+  }
+  return packed;
+}
+
+// Of what has a single coder, which is all that writers give a header.
+std::optional<std::string> unpack(const Folder& folder, Span packed, std::span<std::byte> target) {
+  const Coder& coder = folder.coders.front();
+  if (coder.method == kCopy) {
+    if (packed.size() != target.size()) return "its sizes differ";
+    std::copy(packed.begin(), packed.end(), target.begin());
+    return {};
+  }
+  lzma_filter filters[] = {{LZMA_VLI_UNKNOWN, nullptr}, {LZMA_VLI_UNKNOWN, nullptr}};
+  filters[0].id = coder.method == kLzma2 ? LZMA_FILTER_LZMA2 : LZMA_FILTER_LZMA1;
+  if (lzma_properties_decode(filters, nullptr, octets(coder.properties.data()), coder.properties.size()) != LZMA_OK)
+    return "its coder has broken properties";
+  // A dictionary larger than the header is memory that nothing can refer to.
+  auto* options = static_cast<lzma_options_lzma*>(filters[0].options);
+  options->dict_size = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+      target.size(), LZMA_DICT_SIZE_MIN, std::max<std::uint32_t>(options->dict_size, LZMA_DICT_SIZE_MIN)));
+  lzma_stream stream = LZMA_STREAM_INIT;
+  lzma_ret status = lzma_raw_decoder(&stream, filters);
+  std::free(filters[0].options);
+  stream.next_in = octets(packed.data());
+  stream.avail_in = packed.size();
+  stream.next_out = octets(target.data());
+  stream.avail_out = target.size();
+  while (status == LZMA_OK && stream.avail_out > 0) status = lzma_code(&stream, LZMA_FINISH);
+  const bool whole = stream.avail_out == 0 && (status == LZMA_OK || status == LZMA_STREAM_END);
+  lzma_end(&stream);
+  return whole ? std::nullopt : std::optional<std::string>("it cannot be unpacked");
+}
+
+// The header that an encoded one stands for; nothing if it is encoded in a way that only concerns who reads what is not
+// encrypted.
+Result<std::optional<Buffer>> Decryptor::decode_header(Reader& reader) {
+  INTACT_ASSIGN(Streams streams, read_streams(reader));
+  if (streams.folders.size() != 1) return broken("a 7z header of several folders");
+  Folder& folder = streams.folders.front();
+  INTACT_ASSIGN(std::vector<Buffer> packed, read_packed(streams));
+  Padding padding;
+  INTACT_ASSIGN(const bool encrypted, decrypt_folder(folder, packed, padding));
+  header_encrypted_ |= encrypted;
+  const std::string& method = folder.coders.front().method;
+  if (folder.coders.size() != 1 || (method != kCopy && method != kLzma && method != kLzma2)) {
+    if (encrypted) return broken("an encrypted 7z header that is compressed in a way that is not supported");
+    return std::optional<Buffer>();
+  }
+  const std::uint64_t size = folder.unpack_sizes.front();
+  if (size > limits_.directory_size || size / kMostRatio > packed.front().size)
+    return broken("a 7z header of " + std::to_string(size) + " bytes is over the limit");
+  INTACT_ASSIGN(Buffer header, Buffer::make(size));
+  auto reason = unpack(folder, packed.front().span(), header.span());
+  if (!reason && folder.crc && crc32(header.span()) != *folder.crc) reason = "its CRC-32 is wrong";
+  if (reason && encrypted)
+    return Error{ErrorCode::kPassword, "wrong password, or the encrypted header is damaged: " + *reason};
+  if (reason) return broken("the encoded 7z header is broken: " + *reason);
+  return std::optional(std::move(header));
+}
+
+// The archive with everything decrypted, its streams one after another and then a header that is neither encoded nor
+// encrypted.
+Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header) {
+  Reader reader(header.span());
+  reader.skip(1);  // kHeader
+  std::uint8_t id = reader.u8();
+  if (id == kArchiveProperties) return broken("a 7z header with properties, which are not supported");
+  std::optional<Streams> streams;
+  if (id == kMainStreams) {
+    INTACT_ASSIGN(streams, read_streams(reader));
+  }
+  if (!header_encrypted_ && !(streams && any_encrypted(*streams))) return std::optional<DecryptedSevenzip>();
+
+  std::vector<Buffer> packed;
+  Padding padding;
+  std::string info;
+  if (streams) {
+    INTACT_ASSIGN(packed, read_packed(*streams));
+    std::span<Buffer> left(packed);
+    for (Folder& folder : streams->folders) {
+      INTACT_TRY(decrypt_folder(folder, left, padding));
+      left = left.subspan(folder.packed.size());
+    }
+    if (!header_encrypted_ && padding.disproves()) return Error{ErrorCode::kPassword, "wrong password"};
+    for (std::size_t i = 0; i < packed.size(); ++i) streams->pack_sizes[i] = packed[i].size;
+    streams->position = 0;
+    info = write_streams(*streams);
+  }
+  const Span tail = streams ? Span(header.span()).subspan(reader.position()) : Span(header.span()).subspan(1);
+
+  std::string next{static_cast<char>(kHeader)};
+  if (streams) next += static_cast<char>(kMainStreams) + info;
+  next.append(reinterpret_cast<const char*>(tail.data()), tail.size());
+  std::uint64_t data = 0;
+  for (const Buffer& stream : packed) data += stream.size;
+  INTACT_ASSIGN(Buffer archive, Buffer::make(kStart + data + next.size()));
+  std::byte* to = archive.bytes.get() + kStart;
+  for (const Buffer& stream : packed) to = std::copy_n(stream.bytes.get(), stream.size, to);
+  std::memcpy(to, next.data(), next.size());
+
+  const std::uint64_t place[] = {data, next.size()};
+  const std::uint32_t next_crc = crc32(std::as_bytes(std::span(next)));
+  std::byte* start = archive.bytes.get();
+  std::memcpy(start, kSignature.data(), kSignature.size());
+  std::memcpy(start + 6, "\0\4", 2);
+  std::memcpy(start + 12, place, sizeof place);
+  std::memcpy(start + 28, &next_crc, sizeof next_crc);
+  const std::uint32_t crc = crc32({start + 12, kStart - 12});
+  std::memcpy(start + 8, &crc, sizeof crc);
+  const std::size_t size = archive.size;
+  return std::optional(
+      DecryptedSevenzip{Bytes::own(std::move(archive.bytes), size), header_encrypted_ || padding.proves()});
+}
+
+Result<std::optional<DecryptedSevenzip>> Decryptor::run() {
+  INTACT_ASSIGN(Buffer header, read_next_header());
+  for (int depth = 0; depth < kMostHeaders; ++depth) {
+    Reader reader(header.span());
+    const std::uint8_t id = header.size == 0 ? std::uint8_t{kEnd} : reader.u8();
+    if (id == kHeader) return rewrite(header);
+    if (id != kEncodedHeader) return std::optional<DecryptedSevenzip>();  // empty, or not for us to say
+    INTACT_ASSIGN(auto decoded, decode_header(reader));
+    if (!decoded) return std::optional<DecryptedSevenzip>();
+    header = *std::move(decoded);
+  }
+  return broken("7z headers encoded in one another");
+}
+
+}  // namespace
+
+Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options) {
+  if (input.size() < kStart) return std::optional<DecryptedSevenzip>();
+  std::byte start[kSignature.size()];
+  INTACT_TRY(input.read(0, start));
+  if (std::memcmp(start, kSignature.data(), kSignature.size()) != 0) return std::optional<DecryptedSevenzip>();
+  return Decryptor(input, options).run();
+}
+
+}  // namespace intact

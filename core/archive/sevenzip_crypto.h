@@ -1,0 +1,31 @@
+// Encrypted 7z archives: to the same archive without encryption, which is what libarchive can read.
+//
+// 7z encrypts by one more coder (06F10701: AES-256 in CBC mode) in front of those that compress. Each packed stream
+// that is fed to it is decrypted, the coder is taken out of its folder, and a new header says so; nothing is unpacked
+// but the header. The archive may be encrypted with its header or without.
+//
+// 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells. Otherwise what a
+// writer pads data with, to whole blocks of 16 bytes, comes out as zeros only if the password is right; one archive in
+// 16 has no such bytes, and there it takes unpacking to tell.
+
+#pragma once
+
+#include <optional>
+
+#include "core/archive/archive.h"
+#include "core/archive/input.h"
+#include "core/base/bytes.h"
+
+namespace intact {
+
+struct DecryptedSevenzip {
+  Bytes archive;
+  // Whether the password is known to be right. If not, data that cannot be unpacked may mean that it is wrong.
+  bool proven = false;
+};
+
+// Nothing if the input is no 7z, or nothing in it is encrypted. kPassword if a password is needed and not given, or is
+// wrong; kArchive if the archive is broken or encrypted in a way that is not supported.
+Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options);
+
+}  // namespace intact
