@@ -37,9 +37,22 @@ Engine& engine() {
     auto* made = new (storage) Engine;
     LoadLock::instance();  // has its own handlers registered: handlers that run may register none
     // Whoever loads may mount: forking takes the locks in the same order.
-    pthread_atfork([] { LoadLock::instance().lock(), engine().tree.before_fork(); },
-                   [] { engine().tree.after_fork_in_parent(), LoadLock::instance().unlock(); },
-                   [] { engine().tree.after_fork_in_child(), LoadLock::instance().unlock(); });
+    pthread_atfork(
+        [] {
+          LoadLock::instance().lock();
+          engine().tree.before_fork();
+          engine().fork_gate.before_fork();
+        },
+        [] {
+          engine().fork_gate.after_fork_in_parent();
+          engine().tree.after_fork_in_parent();
+          LoadLock::instance().unlock();
+        },
+        [] {
+          engine().fork_gate.after_fork_in_child();
+          engine().tree.after_fork_in_child();
+          LoadLock::instance().unlock();
+        });
     return made;
   }();
   return *instance;

@@ -12,6 +12,7 @@
 
 #include "core/elf/image_loader.h"
 #include "core/tree/tree.h"
+#include "python/ext/fork_gate.h"
 
 namespace intact {
 
@@ -20,6 +21,7 @@ struct Engine {
   ImageLoader images{tree};
   std::atomic<Viewer> last_viewer{kEveryone};  // one for each interpreter that has imported us
   std::atomic<std::uint64_t> last_unnamed{0};
+  ForkGate fork_gate;
 };
 
 Engine& engine();

@@ -18,6 +18,7 @@
 #include "python/ext/errors.h"
 #include "python/ext/open_source.h"
 #include "python/ext/password.h"
+#include "python/ext/without_gil.h"
 
 namespace intact {
 namespace {
@@ -263,22 +264,23 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
   bool shared_object = false;
   Error failure;
   bool failed = false;
-  Py_BEGIN_ALLOW_THREADS
-  const auto bytes = archive.read(member);
-  if (!bytes) {
-    failure = bytes.error();
-    failed = true;
-  } else if (bytes->text().starts_with(kElfMagic) &&
-             mount->index().node(node).name().find(".so") != std::string_view::npos) {
-    shared_object = true;
-    if (const auto elf = parse_elf(bytes->span()); !elf) {
-      failure = elf.error();
-      failure.archive = archive.name();
-      failure.member = mount->index().node(node).path;
+  {
+    const WithoutGil without_gil;
+    const auto bytes = archive.read(member);
+    if (!bytes) {
+      failure = bytes.error();
       failed = true;
+    } else if (bytes->text().starts_with(kElfMagic) &&
+               mount->index().node(node).name().find(".so") != std::string_view::npos) {
+      shared_object = true;
+      if (const auto elf = parse_elf(bytes->span()); !elf) {
+        failure = elf.error();
+        failure.archive = archive.name();
+        failure.member = mount->index().node(node).path;
+        failed = true;
+      }
     }
   }
-  Py_END_ALLOW_THREADS
   return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
 }
 

@@ -1,38 +1,46 @@
 #include "python/ext/open_source.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 
+#include "python/ext/engine.h"
 #include "python/ext/graveyard.h"
+#include "python/ext/without_gil.h"
 
 namespace intact {
 
 namespace {
 
-// `open(options)` without the GIL, which is taken again to look for signals and to ask for a password.
-template <typename Open>
-Result<std::unique_ptr<Archive>> without_gil(const OpenOptions& options, Open open) {
-  PyThreadState* thread = nullptr;
-  OpenOptions stoppable = options;
-  stoppable.go_on = [&thread] {
-    PyEval_RestoreThread(thread);
-    const bool on = PyErr_CheckSignals() == 0;
-    thread = PyEval_SaveThread();
-    return on;
-  };
-  if (options.password) {
-    stoppable.password = [&thread, &options] {
-      PyEval_RestoreThread(thread);
-      auto answer = options.password();
-      thread = PyEval_SaveThread();
-      return answer;
-    };
+// An archive being opened: without the GIL, and with forks kept waiting.
+class Opening {
+ public:
+  Opening() { engine().fork_gate.hold(); }
+  ~Opening() { engine().fork_gate.let_go(); }
+
+  template <typename Work>
+  auto interrupt(Work work) {
+    engine().fork_gate.let_go();
+    auto result = without_gil_.interrupt(work);
+    engine().fork_gate.hold();
+    return result;
   }
-  thread = PyEval_SaveThread();
-  auto archive = open(stoppable);
-  PyEval_RestoreThread(thread);
-  return archive;
+
+ private:
+  WithoutGil without_gil_;
+};
+
+// `open(options)`, in which the GIL is taken again to look for signals and to ask for a password.
+template <typename Open>
+Result<std::unique_ptr<Archive>> without_gil(OpenOptions options, Open open) {
+  const bool is_main_thread = ::gettid() == ::getpid();
+  Opening opening;
+  // Others have no signals to look for, and need not come back to an interpreter that has ended meanwhile.
+  if (is_main_thread)
+    options.go_on = [&opening] { return opening.interrupt([] { return PyErr_CheckSignals() == 0; }); };
+  if (options.password) options.password = [&opening, ask = options.password] { return opening.interrupt(ask); };
+  return open(options);
 }
 
 Result<UniqueFd> duplicate(int descriptor, const std::string& name) {
@@ -44,7 +52,7 @@ Result<UniqueFd> duplicate(int descriptor, const std::string& name) {
 }
 
 Result<std::unique_ptr<Archive>> open_bytes(Source source, const OpenOptions& options) {
-  return without_gil(options, [&](const OpenOptions& stoppable) { return open_archive(std::move(source), stoppable); });
+  return without_gil(options, [&](const OpenOptions& own) { return open_archive(std::move(source), own); });
 }
 
 }  // namespace
@@ -52,6 +60,7 @@ Result<std::unique_ptr<Archive>> open_bytes(Source source, const OpenOptions& op
 int window_of(PyObject* pair, void* window) {
   if (pair == Py_None) return 1;
   unsigned long long offset = 0, size = 0;
+  if (!PyTuple_Check(pair)) return PyErr_SetString(PyExc_TypeError, "a window is (offset, size) or None"), 0;
   if (!PyArg_ParseTuple(pair, "KK:window", &offset, &size)) return 0;
   *static_cast<std::optional<Source::Window>*>(window) = Source::Window{offset, size};
   return 1;
@@ -66,7 +75,7 @@ Result<std::unique_ptr<Archive>> open_source(ModuleState& state, PyObject* sourc
       INTACT_ASSIGN(auto own, duplicate(file.descriptor, path));
       return open_bytes(Source{std::move(path), std::move(own), file.window}, options);
     }
-    return without_gil(options, [&](const OpenOptions& stoppable) { return open_archive(path, stoppable); });
+    return without_gil(options, [&](const OpenOptions& own) { return open_archive(path, own); });
   }
   Py_buffer buffer;
   if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE) < 0) {
@@ -80,7 +89,7 @@ Result<std::unique_ptr<Archive>> open_member_archive(const Place& member, const 
   const Archive& outer = member.mount->archive();
   const std::uint32_t number = member.get().member;
   if (const auto path = outer.real_path(number)) {
-    return without_gil(options, [&](const OpenOptions& stoppable) { return open_archive(*path, stoppable); });
+    return without_gil(options, [&](const OpenOptions& own) { return open_archive(*path, own); });
   }
   INTACT_ASSIGN(const auto extent, outer.extent(number));
   if (extent) {
