@@ -1,8 +1,12 @@
 #include "core/archive/dos_time.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <mutex>
+#include <new>
 #include <utility>
 
 namespace intact {
@@ -33,6 +37,18 @@ std::int64_t as_utc(std::uint32_t time) {
   return ((day * 24 + when.tm_hour) * 60 + when.tm_min) * 60 + when.tm_sec;
 }
 
+// Held while the C library converts local times, which it does under a lock of its own: a child of a fork would find
+// that held for ever if another thread had it. Never destroyed: handlers of forks use it.
+std::mutex& converting() {
+  static std::mutex& mutex = *[] {
+    alignas(std::mutex) static std::byte storage[sizeof(std::mutex)];
+    auto* made = ::new (static_cast<void*>(storage)) std::mutex;
+    pthread_atfork([] { converting().lock(); }, [] { converting().unlock(); }, [] { converting().unlock(); });
+    return made;
+  }();
+  return mutex;
+}
+
 }  // namespace
 
 void DosTimes::settle() {
@@ -40,6 +56,7 @@ void DosTimes::settle() {
   std::sort(hours.begin(), hours.end());
   hours.erase(std::unique(hours.begin(), hours.end()), hours.end());
   const std::size_t step = hours.size() / kMostHours + 1;
+  const std::lock_guard lock(converting());
   for (std::size_t i = 0; i < hours.size(); i += step) {
     const std::uint32_t time = hours[i] << kHourShift;
     std::tm when = fields(time);

@@ -257,9 +257,10 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   BorrowedScratch scratch(state);
   struct stat status = {};
   std::span<const std::byte> pyc;
-  Py_BEGIN_ALLOW_THREADS  // the file system may be this very process
-  if (::stat(source.c_str(), &status) == 0) pyc = read_file(scratch, cached.c_str());
-  Py_END_ALLOW_THREADS
+  {
+    const WithoutGil released;  // the file system may be this very process
+    if (::stat(source.c_str(), &status) == 0) pyc = read_file(scratch, cached.c_str());
+  }
   const auto header = read_header(pyc);
   if (!header) return {};
   const bool valid = (header->flags & kHashBased) != 0 ? !must_check_source(state, header->flags)

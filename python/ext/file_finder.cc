@@ -12,11 +12,8 @@ namespace {
 
 // The GIL is given up: the file system may be this very process.
 bool status_of(const std::string& path, struct stat& status) {
-  int failed;
-  Py_BEGIN_ALLOW_THREADS
-  failed = ::stat(path.c_str(), &status);
-  Py_END_ALLOW_THREADS
-  return failed == 0;
+  const WithoutGil released;
+  return ::stat(path.c_str(), &status) == 0;
 }
 
 // S_IFREG, S_IFDIR and so on; 0 if nothing is there.

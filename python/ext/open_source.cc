@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "python/ext/gil.h"
 #include "python/ext/graveyard.h"
 
 namespace intact {
@@ -13,25 +14,25 @@ namespace {
 // `open(options)` without the GIL, which is taken again to look for signals and to ask for a password.
 template <typename Open>
 Result<std::unique_ptr<Archive>> without_gil(const OpenOptions& options, Open open) {
-  PyThreadState* thread = nullptr;
+  std::optional<WithoutGil> released;
   OpenOptions stoppable = options;
-  stoppable.go_on = [&thread] {
-    PyEval_RestoreThread(thread);
+  stoppable.go_on = [&released] {
+    released.reset();
     const bool on = PyErr_CheckSignals() == 0;
-    thread = PyEval_SaveThread();
+    released.emplace();
     return on;
   };
   if (options.password) {
-    stoppable.password = [&thread, &options] {
-      PyEval_RestoreThread(thread);
+    stoppable.password = [&released, &options] {
+      released.reset();
       auto answer = options.password();
-      thread = PyEval_SaveThread();
+      released.emplace();
       return answer;
     };
   }
-  thread = PyEval_SaveThread();
+  released.emplace();
   auto archive = open(stoppable);
-  PyEval_RestoreThread(thread);
+  released.reset();
   return archive;
 }
 
@@ -51,6 +52,7 @@ Result<std::unique_ptr<Archive>> open_bytes(Source source, const OpenOptions& op
 
 int window_of(PyObject* pair, void* window) {
   if (pair == Py_None) return 1;
+  if (!PyTuple_Check(pair)) return PyErr_SetString(PyExc_TypeError, "a window is (offset, size)"), 0;
   unsigned long long offset = 0, size = 0;
   if (!PyArg_ParseTuple(pair, "KK:window", &offset, &size)) return 0;
   *static_cast<std::optional<Source::Window>*>(window) = Source::Window{offset, size};
