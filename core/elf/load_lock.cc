@@ -21,11 +21,13 @@ void LoadLock::lock() {
   // Relaxed: only this thread ever stores its own id, and no other id can be mistaken for it.
   const std::thread::id self = std::this_thread::get_id();
   if (owner_.load(std::memory_order_relaxed) != self) {
-    if (!mutex_.try_lock()) {
+    while (!mutex_.try_lock()) {
       const auto before = before_.load();
       void* const paused = before ? before() : nullptr;
       mutex_.lock();
-      if (paused) after_.load()(paused);
+      if (!paused) break;
+      mutex_.unlock();  // what follows may wait for a thread that forks, and thereby for this lock
+      after_.load()(paused);
     }
     owner_.store(self, std::memory_order_relaxed);
   }

@@ -2,9 +2,12 @@
 
 #include "core/tree/tree.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <climits>
 #include <cstdlib>
 #include <utility>
@@ -14,9 +17,27 @@ namespace {
 
 std::atomic<std::uint64_t> next_mount_id{1};
 
-// The guards of this thread, by the counter that they are in, over all trees: what a child of a fork has left of them.
-// (The model costs no call and no allocation, which a signal handler could not do.)
-[[gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t own_guards[2] = {};
+// How many guards this thread has, over all trees, in either counter: what a child of a fork has left of them. It is
+// kept under a key of the C library's, which has room for the first 32 keys in every thread. What is thread_local would
+// be allocated when a thread first comes by, perhaps in a signal handler, or, as initial-exec, take of the little room
+// that there is for objects loaded late, without which they are not loaded. Without a key nothing is counted.
+const pthread_key_t own_guards = [] {
+  pthread_key_t key = PTHREAD_KEYS_MAX;  // no key
+  ::pthread_key_create(&key, nullptr);
+  return key;
+}();
+
+using OwnGuards = std::array<std::uint32_t, 2>;
+
+OwnGuards get_own_guards() {
+  return std::bit_cast<OwnGuards>(reinterpret_cast<std::uintptr_t>(::pthread_getspecific(own_guards)));
+}
+
+void add_own_guards(std::uint32_t counter, std::uint32_t count) {
+  OwnGuards guards = get_own_guards();
+  guards[counter] += count;
+  ::pthread_setspecific(own_guards, reinterpret_cast<void*>(std::bit_cast<std::uintptr_t>(guards)));
+}
 
 std::string follow_links(const std::string& root) {
   const std::size_t name = root.rfind('/');
@@ -151,18 +172,19 @@ bool Tree::may_be_below(const char* path) const {
 }
 
 void Tree::after_fork_in_child() {
-  for (std::size_t i = 0; i < 2; ++i) readers_[i].store(own_guards[i]);
+  const OwnGuards own = get_own_guards();
+  for (std::size_t i = 0; i < 2; ++i) readers_[i].store(own[i]);
   mutex_.unlock();
 }
 
 ReadGuard::ReadGuard(const Tree& tree) : tree_(tree), phase_(tree.phase_.load()) {
   tree_.readers_[phase_].fetch_add(1);
-  ++own_guards[phase_];
+  add_own_guards(phase_, 1);
   snapshot_ = tree_.snapshot_.load();
 }
 
 ReadGuard::~ReadGuard() {
-  --own_guards[phase_];
+  add_own_guards(phase_, -1U);
   tree_.readers_[phase_].fetch_sub(1);
 }
 

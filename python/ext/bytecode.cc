@@ -19,7 +19,6 @@
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
 #include "python/ext/spec.h"
-#include "python/ext/without_gil.h"
 
 namespace intact {
 namespace {
@@ -259,7 +258,7 @@ PyRef load_cached_file(ModuleState& state, const PyRef& path) {
   struct stat status = {};
   std::span<const std::byte> pyc;
   {
-    const WithoutGil without_gil;  // the file system may be this very process
+    const WithoutGil released;  // the file system may be this very process
     if (::stat(source.c_str(), &status) == 0) pyc = read_file(scratch, cached.c_str());
   }
   const auto header = read_header(pyc);

@@ -6,14 +6,13 @@
 
 #include "python/ext/found.h"
 #include "python/ext/spec.h"
-#include "python/ext/without_gil.h"
 
 namespace intact {
 namespace {
 
 // The GIL is given up: the file system may be this very process.
 bool status_of(const std::string& path, struct stat& status) {
-  const WithoutGil without_gil;
+  const WithoutGil released;
   return ::stat(path.c_str(), &status) == 0;
 }
 

@@ -209,8 +209,7 @@ PyObject* finder_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* 
   const auto [fullname, path, target] = values;
   if (utf8_view(fullname).data() == nullptr) return PyErr_Clear(), PyRef::borrow(Py_None).release();
   ModuleState& state = type_state(type);
-  if (const PyRef watcher = dict_item(state.watched.get(), fullname))
-    return PyObject_CallOneArg(watcher.get(), fullname);
+  if (const PyRef watcher = dict_item(state.watched.get(), fullname)) return py_call(watcher.get(), fullname).release();
   if (PyErr_Occurred()) return nullptr;
   PyRef spec;
   {

@@ -85,14 +85,14 @@ PyRef make_found(ModuleState& state, Found found) {
   return object;
 }
 
-const Found* found_of(ModuleState& state, PyObject* loader) {
+std::optional<Found> found_of(ModuleState& state, PyObject* loader) {
   const PyRef object = PyRef::steal(PyObject_GetAttr(loader, state.str_found.get()));
-  if (!object && !PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
+  if (!object && !PyErr_ExceptionMatches(PyExc_AttributeError)) return std::nullopt;
   if (!object || Py_TYPE(object.get()) != reinterpret_cast<PyTypeObject*>(state.found_type.get())) {
     PyErr_SetString(PyExc_TypeError, "this loader was not made by intact's finder");
-    return nullptr;
+    return std::nullopt;
   }
-  return &reinterpret_cast<FoundObject*>(object.get())->found;  // the loader keeps it alive
+  return reinterpret_cast<FoundObject*>(object.get())->found;
 }
 
 bool add_found_type(PyObject* module, ModuleState& state) {

@@ -28,8 +28,8 @@ std::string cached_path(const ModuleState& state, std::string_view path);
 // A new object that holds `found`; null with an exception set on failure.
 PyRef make_found(ModuleState& state, Found found);
 
-// What the `_found` attribute of a loader holds; null with an exception set if that is not ours.
-const Found* found_of(ModuleState& state, PyObject* loader);
+// What the `_found` attribute of a loader holds; nothing with an exception set if that is not ours.
+std::optional<Found> found_of(ModuleState& state, PyObject* loader);
 
 bool add_found_type(PyObject* module, ModuleState& state);
 

@@ -10,7 +10,9 @@ PyRef function_of(const PyRef& type, const PyRef& name) {
 }
 
 // CPython gives a type a new version, none that was ever used, when an attribute of it or of a base is set.
-unsigned version_of(const PyRef& type) { return reinterpret_cast<PyTypeObject*>(type.get())->tp_version_tag; }
+unsigned version_of(const PyRef& type) {
+  return std::atomic_ref(reinterpret_cast<PyTypeObject*>(type.get())->tp_version_tag).load(std::memory_order_relaxed);
+}
 
 }  // namespace
 

@@ -56,8 +56,8 @@ PyObject* exec_module(PyObject* self, PyTypeObject* type, PyObject* const* args,
   ModuleState& state = type_state(type);
   const PyRef name = PyRef::steal(PyObject_GetAttr(module, state.str_module_name.get()));
   if (!name || !is_for(state, self, name.get())) return nullptr;
-  const Found* found = found_of(state, self);
-  if (found == nullptr) return nullptr;
+  const auto found = found_of(state, self);
+  if (!found) return nullptr;
   const auto start = state.print_modules ? Clock::now() : Clock::time_point();
   const OutermostImport import(state);
   if (found->module.package) {
@@ -80,8 +80,8 @@ PyObject* get_code(PyObject* self, PyTypeObject* type, PyObject* const* args, st
   if (fullname == nullptr) return nullptr;
   ModuleState& state = type_state(type);
   if (!is_for(state, self, fullname)) return nullptr;
-  const Found* found = found_of(state, self);
-  return found == nullptr ? nullptr : load_code(state, *found, self).release();
+  const auto found = found_of(state, self);
+  return found ? load_code(state, *found, self).release() : nullptr;
 }
 
 // Raises `error` with what ImportError has besides: the module's name, and the path it was to come from.
@@ -105,8 +105,8 @@ PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* arg
   PyObject* spec = only_argument("spec", args, count, keywords);
   if (spec == nullptr) return nullptr;
   ModuleState& state = type_state(type);
-  const Found* found = found_of(state, self);
-  if (found == nullptr) return nullptr;
+  const auto found = found_of(state, self);
+  if (!found) return nullptr;
   const auto start = state.print_modules ? Clock::now() : Clock::time_point();
   const PyRef flags = py_call(state.get_dlopen_flags.get());
   const long mode = flags ? PyLong_AsLong(flags.get()) : -1;
@@ -122,8 +122,8 @@ PyObject* create_module(PyObject* self, PyTypeObject* type, PyObject* const* arg
 template <typename Ours>
 PyObject* on_path(PyObject* self, ModuleState& state, PyObject* argument, const PyRef& importlibs, Ours ours) {
   if (argument == nullptr) return nullptr;
-  const Found* found = found_of(state, self);
-  if (found == nullptr) return nullptr;
+  const auto found = found_of(state, self);
+  if (!found) return nullptr;
   const PyRef path = PyRef::steal(PyOS_FSPath(argument));
   if (!path) return nullptr;
   PyRef holder;

@@ -300,7 +300,7 @@ int exec(PyObject* module) {
 #ifdef Py_GIL_DISABLED
   LoadLock::instance().set_waiting(
       []() -> void* { return PyThreadState_GetUnchecked() != nullptr ? PyEval_SaveThread() : nullptr; },
-      [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); });
+      [](void* thread) { retake_gil(static_cast<PyThreadState*>(thread)); });
 #endif
   ModuleState& state = *new (PyModule_GetState(module)) ModuleState;
   state.viewer = engine().last_viewer.fetch_add(1) + 1;

@@ -16,9 +16,9 @@
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
+#include "python/ext/gil.h"
 #include "python/ext/open_source.h"
 #include "python/ext/password.h"
-#include "python/ext/without_gil.h"
 
 namespace intact {
 namespace {
@@ -44,7 +44,15 @@ MountPtr held(PyObject* self) {
   return mount;
 }
 
-// The same, null with ValueError set.
+std::shared_ptr<const Secret> password_of(PyObject* self) {
+  std::shared_ptr<const Secret> password;
+  Py_BEGIN_CRITICAL_SECTION(self);
+  password = cast(self)->password;
+  Py_END_CRITICAL_SECTION();
+  return password;
+}
+
+// As `held`, null with ValueError set.
 MountPtr opened(PyObject* self) {
   MountPtr mount = held(self);
   if (!mount) PyErr_Format(PyExc_ValueError, "%U is unmounted", py_text(cast(self)->options.name).get());
@@ -107,7 +115,7 @@ PyObject* share_mount(PyTypeObject* type, PyObject* other) {
   new (&cast(self)->options) MountOptions(cast(other)->options);
   new (&cast(self)->mount) MountPtr(held(other));
   cast(self)->attached = cast(other)->attached.load();
-  new (&cast(self)->password) std::shared_ptr<const Secret>(cast(other)->password);
+  new (&cast(self)->password) std::shared_ptr<const Secret>(password_of(other));
   return self;
 }
 
@@ -265,7 +273,7 @@ PyObject* mount_check(PyObject* self, PyObject* argument) {
   Error failure;
   bool failed = false;
   {
-    const WithoutGil without_gil;
+    const WithoutGil released;
     const auto bytes = archive.read(member);
     if (!bytes) {
       failure = bytes.error();
@@ -309,7 +317,7 @@ PyObject* mount_memory(PyObject* self, PyObject*) {
 
 // What the archive was given when it asked, for a child process; None if it did not.
 PyObject* mount_password(PyObject* self, PyObject*) {
-  const auto password = cast(self)->password;
+  const auto password = password_of(self);
   if (!password) Py_RETURN_NONE;
   return PyBytes_FromStringAndSize(password->view().data(), static_cast<Py_ssize_t>(password->view().size()));
 }

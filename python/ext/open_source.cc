@@ -1,13 +1,13 @@
 #include "python/ext/open_source.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "python/ext/engine.h"
+#include "python/ext/gil.h"
 #include "python/ext/graveyard.h"
-#include "python/ext/without_gil.h"
 
 namespace intact {
 
@@ -16,29 +16,38 @@ namespace {
 // An archive being opened: without the GIL, and with forks kept waiting.
 class Opening {
  public:
-  Opening() { engine().fork_gate.hold(); }
-  ~Opening() { engine().fork_gate.let_go(); }
+  Opening() { begin(); }
+  ~Opening() { end(); }
+  Opening(const Opening&) = delete;
+  Opening& operator=(const Opening&) = delete;
 
+  // With the GIL, in between.
   template <typename Work>
   auto interrupt(Work work) {
-    engine().fork_gate.let_go();
-    auto result = without_gil_.interrupt(work);
-    engine().fork_gate.hold();
+    end();
+    auto result = work();
+    begin();
     return result;
   }
 
  private:
-  WithoutGil without_gil_;
+  void begin() {
+    released_.emplace();
+    engine().fork_gate.hold();
+  }
+  void end() {
+    engine().fork_gate.let_go();
+    released_.reset();
+  }
+
+  std::optional<WithoutGil> released_;
 };
 
 // `open(options)`, in which the GIL is taken again to look for signals and to ask for a password.
 template <typename Open>
 Result<std::unique_ptr<Archive>> without_gil(OpenOptions options, Open open) {
-  const bool is_main_thread = ::gettid() == ::getpid();
   Opening opening;
-  // Others have no signals to look for, and need not come back to an interpreter that has ended meanwhile.
-  if (is_main_thread)
-    options.go_on = [&opening] { return opening.interrupt([] { return PyErr_CheckSignals() == 0; }); };
+  options.go_on = [&opening] { return opening.interrupt([] { return PyErr_CheckSignals() == 0; }); };
   if (options.password) options.password = [&opening, ask = options.password] { return opening.interrupt(ask); };
   return open(options);
 }

@@ -3,11 +3,10 @@
 
 #pragma once
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
 #include <string_view>
 #include <utility>
+
+#include "python/ext/gil.h"
 
 namespace intact {
 
@@ -102,8 +101,7 @@ inline PyRef sys_item(const char* name) {
 template <typename... Args>
 PyRef py_call(PyObject* callable, Args*... args) {
   PyObject* stack[] = {nullptr, args...};
-  return PyRef::steal(
-      PyObject_Vectorcall(callable, stack + 1, sizeof...(args) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  return PyRef::steal(call_python(callable, stack + 1, sizeof...(args) | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
 }
 
 // PyMethodDef keeps every kind of function as a PyCFunction; the flags beside it say what it is.

@@ -38,7 +38,7 @@ bool caches_beside_sources(ModuleState& state) {
 PyRef make_spec(ModuleState& state, PyObject* name, const PyRef& loader, const PyRef& origin, const PyRef& cached,
                 const PyRef& directory) {
   PyObject* arguments[] = {name, loader.get(), origin.get(), directory ? Py_True : Py_False};
-  PyRef spec = PyRef::steal(PyObject_Vectorcall(state.module_spec_type.get(), arguments, 2, state.spec_keywords.get()));
+  PyRef spec = PyRef::steal(call_python(state.module_spec_type.get(), arguments, 2, state.spec_keywords.get()));
   if (!spec || !set(spec, state.str_set_fileattr, Py_True)) return {};
   if (cached && !set(spec, state.str_cached, cached.get())) return {};
   if (directory) {

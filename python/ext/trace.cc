@@ -70,7 +70,7 @@ PyRef recorded(ModuleState& state, Phase phase, PyObject* function, PyObject* co
   phase = span.phase;
   const std::uint64_t recording = recorder.recording();
   const std::size_t index = known ? recorder.begin(std::move(span)) : Recorder::kNone;
-  PyRef result = PyRef::steal(PyObject_Vectorcall(function, arguments, count, keywords));
+  PyRef result = PyRef::steal(call_python(function, arguments, count, keywords));
   recorder.end(index, recording, !result, phase == Phase::kFind ? result : PyRef());
   return result;
 }
@@ -81,7 +81,7 @@ PyObject* hook(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyO
   ModuleState& state = module_state(PyTuple_GET_ITEM(self, 0));
   PyObject* original = PyTuple_GET_ITEM(self, 1);
   const auto size = static_cast<std::size_t>(count);
-  if (!state.recorder.records(self)) return PyObject_Vectorcall(original, arguments, size, keywords);
+  if (!state.recorder.records(self)) return call_python(original, arguments, size, keywords);
   return recorded(state, kPhase, original, arguments, size, keywords).release();
 }
 
@@ -199,7 +199,7 @@ PyRef call_with_frames_removed(ModuleState& state, std::initializer_list<PyObjec
   const std::size_t count = arguments.size() - named;
   PyObject* function = state.call_with_frames_removed.get();
   if (state.recorder.on()) return recorded(state, Phase::kDecode, function, arguments.begin(), count, keywords);
-  return PyRef::steal(PyObject_Vectorcall(function, arguments.begin(), count, keywords));
+  return PyRef::steal(call_python(function, arguments.begin(), count, keywords));
 }
 
 PyObject* trace_start(PyObject* module, PyObject*) {

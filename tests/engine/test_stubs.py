@@ -90,7 +90,7 @@ def test_properties_are_the_stubs(name):
 
 def test_mount_takes_every_keyword_of_the_stub():
     (init,) = [item for item in CLASSES["Mount"].body if getattr(item, "name", "") == "__init__"]
-    values = {"bool": True, "str": "/nowhere", "int": 1, "tuple[int, int] | None": None}
+    values = {"bool": True, "str": "/nowhere", "int": 1, "tuple[int, int] | None": (0, 0)}
     keywords = {a.arg: values.get(ast.unparse(a.annotation), "word") for a in init.args.kwonlyargs}
     with pytest.raises(intact.ArchiveError):  # what is refused is the archive
         intact._engine.Mount(b"", "/intact/x", "x", (), **keywords)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".html", ".json", ".txt")
 _lock = _thread.allocate_lock()  # the engine wants one to start or stop at a time
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Trace:
