@@ -13,7 +13,6 @@ namespace intact {
 #define INTACT_LIBARCHIVE_FUNCTIONS(X)    \
   X(archive_read_new)                     \
   X(archive_read_free)                    \
-  X(archive_read_set_options)             \
   X(archive_read_set_callback_data)       \
   X(archive_read_set_read_callback)       \
   X(archive_read_set_skip_callback)       \

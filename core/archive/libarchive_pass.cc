@@ -24,7 +24,8 @@ constexpr std::size_t kMostLink = 4095;                      // bytes of a symbo
 constexpr std::string_view kElfMagic = "\177ELF";
 constexpr const char* kNotMine = "Unrecognized archive format";  // libarchive has no number for it
 
-// libarchive converts names to and from the locale's character set, and in the C locale cannot.
+// libarchive converts names to and from the locale's character set, and in the C locale cannot. (Its option hdrcharset is
+// no way around that: with it the cpio reader of 3.6 crashes where a name of a hard link is no UTF-8.)
 class Utf8Locale {
  public:
   Utf8Locale() : ours_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
@@ -44,9 +45,7 @@ class Utf8Locale {
 
 }  // namespace
 
-bool Pass::prepare() {
-  reader_.reset(library_.archive_read_new());
-  if (!reader_) return false;
+void Pass::support_formats() {
   // One by one: "all" would include some that libarchive reads by starting other programs.
   for (const auto support : {library_.archive_read_support_format_tar, library_.archive_read_support_format_cpio,
                              library_.archive_read_support_format_7zip, library_.archive_read_support_format_iso9660,
@@ -54,12 +53,13 @@ bool Pass::prepare() {
                              library_.archive_read_support_format_rar, library_.archive_read_support_format_rar5}) {
     support(reader_.get());
   }
-  return library_.archive_read_set_options(reader_.get(), "hdrcharset=UTF-8") >= ARCHIVE_WARN;
 }
 
 Result<bool> Pass::run() {
   const Utf8Locale locale;
-  if (!prepare()) return Error{ErrorCode::kArchive, "no memory for libarchive"};
+  reader_.reset(library_.archive_read_new());
+  if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
+  support_formats();
   INTACT_ASSIGN(const bool known, read_members());
   if (known && unpacking_ != nullptr) INTACT_TRY(unpacking_->finish());
   return known;

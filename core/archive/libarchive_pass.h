@@ -46,7 +46,7 @@ class Pass {
     std::uint32_t crc = 0;
   };
 
-  bool prepare();
+  void support_formats();
   Result<bool> read_members();
   Result<void> add(archive_entry* header);
   Result<void> read_contents(archive_entry* header, SequentialArchive::Entry& entry);
