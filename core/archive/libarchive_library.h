@@ -7,6 +7,7 @@
 #include <archive_entry.h>
 
 #include <memory>
+#include <string>
 
 namespace intact {
 
@@ -64,6 +65,9 @@ struct Libarchive {
 
   // Null if the library is not on this system, or is too old to have them all.
   static const Libarchive* get();
+
+  // Why the reader's last call failed.
+  std::string reason(archive* reader) const;
 };
 
 struct FreeReader {

@@ -24,8 +24,8 @@ constexpr std::size_t kMostLink = 4095;                      // bytes of a symbo
 constexpr std::string_view kElfMagic = "\177ELF";
 constexpr const char* kNotMine = "Unrecognized archive format";  // libarchive has no number for it
 
-// libarchive converts names to and from the locale's character set, and in the C locale cannot. (Its option hdrcharset is
-// no way around that: with it the cpio reader of 3.6 crashes where a name of a hard link is no UTF-8.)
+// libarchive converts names to and from the locale's character set, and in the C locale cannot. (Its option hdrcharset
+// is no way around that: with it the cpio reader of 3.6 crashes where a name of a hard link is no UTF-8.)
 class Utf8Locale {
  public:
   Utf8Locale() : ours_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
@@ -234,7 +234,7 @@ std::optional<std::string> Pass::path_of(const char* name) const {
   while (text.starts_with("./")) text.remove_prefix(std::min(text.find_first_not_of('/', 1), text.size()));
   if (!zip::is_utf8(text)) return std::nullopt;
   const auto path = member_path(text);
-  return path ? std::optional<std::string>(*path) : std::nullopt;
+  return path && is_reachable(*path) ? std::optional<std::string>(*path) : std::nullopt;
 }
 
 const char* Pass::format_name() const {
@@ -261,10 +261,7 @@ Error Pass::over_limit(std::uint64_t size) const {
           "of " + std::to_string(size) + " bytes, over the limit of " + std::to_string(options_.limits.member_size)};
 }
 
-std::string Pass::reason() const {
-  const char* const text = library_.archive_error_string(reader_.get());
-  return text == nullptr ? "broken: libarchive does not say how" : text;
-}
+std::string Pass::reason() const { return library_.reason(reader_.get()); }
 
 Error Pass::failure(std::string_view member) const {
   if (feed_.failure()) return *feed_.failure();

@@ -103,10 +103,9 @@ Result<std::span<const std::byte>> Unpacking::next() {
 
 Error Unpacking::broken() const {
   if (feed_.failure()) return *feed_.failure();
-  const char* const text = library_.archive_error_string(reader_.get());
   const la_int64_t offset = library_.archive_filter_bytes(reader_.get(), -1);
   return Error{ErrorCode::kArchive,
-               text == nullptr ? "broken: libarchive does not say how" : text,
+               library_.reason(reader_.get()),
                {},
                {},
                static_cast<std::uint64_t>(std::max<la_int64_t>(offset, 0))};
