@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config libdeflate-dev libzstd-dev liblzma-dev libbz2-dev libarchive-dev nettle-dev)
-tests=(libgtest-dev libgmock-dev strace chromium 7zip libarchive-tools)
+tests=(libgtest-dev libgmock-dev strace chromium 7zip libarchive-tools bzip2 cpio gcab genisoimage lz4 xorriso xz-utils zip zstd)
 python=(python3 python3-dev python3-venv)
 all=(gdb clang libclang-rt-14-dev git g++-aarch64-linux-gnu qemu-user util-linux
   libssl-dev libffi-dev zlib1g-dev libsqlite3-dev) # these four for tools/free_threaded.sh

@@ -73,6 +73,7 @@ Result<std::optional<Bytes>> gunzip(const Input& input, std::uint64_t most) {
   if (input.size() < kLeast) return std::optional<Bytes>();
   INTACT_TRY(input.read(0, begin));
   if (!is_gzip(begin)) return std::optional<Bytes>();
+  if (input.size() / 2 > most) return broken("gzip data that is larger than max_unpacked_size allows it to become", 0);
   INTACT_ASSIGN(const Bytes whole, input.whole());
   std::span<const std::byte> packed = whole.span();
   const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> decoder(

@@ -29,4 +29,11 @@ const Libarchive* Libarchive::get() {
   return library ? &*library : nullptr;
 }
 
+std::string Libarchive::reason(archive* reader) const {
+  const char* const text = archive_error_string(reader);
+  const std::string reason = text == nullptr ? "" : text;
+  const std::size_t end = reason.find_last_not_of(" \n") + 1;  // npos + 1 is 0
+  return end == 0 ? "cut or broken: libarchive does not say how" : reason.substr(0, end);
+}
+
 }  // namespace intact

@@ -6,12 +6,14 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <memory>
+#include <string>
+
 namespace intact {
 
 #define INTACT_LIBARCHIVE_FUNCTIONS(X)    \
   X(archive_read_new)                     \
   X(archive_read_free)                    \
-  X(archive_read_set_options)             \
   X(archive_read_set_callback_data)       \
   X(archive_read_set_read_callback)       \
   X(archive_read_set_skip_callback)       \
@@ -27,6 +29,7 @@ namespace intact {
   X(archive_read_support_format_xar)      \
   X(archive_read_support_format_rar)      \
   X(archive_read_support_format_rar5)     \
+  X(archive_read_support_format_raw)      \
   X(archive_read_support_filter_bzip2)    \
   X(archive_read_support_filter_xz)       \
   X(archive_read_support_filter_lzma)     \
@@ -42,6 +45,7 @@ namespace intact {
   X(archive_set_error)                    \
   X(archive_format)                       \
   X(archive_filter_code)                  \
+  X(archive_filter_count)                 \
   X(archive_filter_bytes)                 \
   X(archive_entry_pathname_utf8)          \
   X(archive_entry_hardlink_utf8)          \
@@ -61,6 +65,14 @@ struct Libarchive {
 
   // Null if the library is not on this system, or is too old to have them all.
   static const Libarchive* get();
+
+  // Why the reader's last call failed.
+  std::string reason(archive* reader) const;
 };
+
+struct FreeReader {
+  void operator()(archive* reader) const { Libarchive::get()->archive_read_free(reader); }
+};
+using ReaderPtr = std::unique_ptr<archive, FreeReader>;
 
 }  // namespace intact

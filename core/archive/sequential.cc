@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <unordered_map>
+#include <utility>
 
 #include "core/archive/codecs.h"
 
@@ -28,9 +30,50 @@ void SequentialArchive::refuse(Entry& entry, Error reason) {
   reasons_.push_back(std::move(reason));
 }
 
+void SequentialArchive::add(const Entry& entry, std::optional<std::string> hard_link_to) {
+  if (hard_link_to) hard_links_.push_back({entries_.size(), *std::move(hard_link_to)});
+  entries_.push_back(entry);
+}
+
 Result<void> SequentialArchive::finish(std::string format) {
   format_ = std::move(format);
+  link_hard();
   return spill_.seal();
+}
+
+// A hard link is the file that was there before under its target's name. In cpio the last of several links has the
+// contents, for all of them.
+void SequentialArchive::link_hard() {
+  if (hard_links_.empty()) return;
+  std::unordered_map<std::string_view, std::size_t> known;  // by path, the first of a set of links
+  std::vector<std::pair<std::size_t, std::size_t>> same;    // a link, and the first of its set
+  std::vector<bool> gone(entries_.size());
+  auto link = hard_links_.begin();
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    std::size_t first = i;
+    if (link != hard_links_.end() && link->entry == i) {
+      const auto target = known.find((link++)->target);
+      if (target != known.end() && !entries_[target->second].directory) {
+        first = target->second;
+        if (entries_[i].contents.size > 0) entries_[first].contents = entries_[i].contents;
+        same.emplace_back(i, first);
+      } else {
+        gone[i] = entries_[i].contents.size == 0;
+      }
+    }
+    known.insert_or_assign(entries_[i].path, first);
+  }
+  for (const auto& [entry, first] : same) {
+    entries_[entry].contents = entries_[first].contents;
+    entries_[entry].mode = entries_[first].mode;
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (!gone[i]) entries_[kept++] = entries_[i];
+  }
+  unreachable_ += entries_.size() - kept;
+  entries_.resize(kept);
+  hard_links_ = {};
 }
 
 Member SequentialArchive::member(std::size_t index) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,9 @@ class SequentialArchive final : public Archive {
   // What a reader fills while it goes through the source.
   const Input& source() const { return source_; }
   Spill& spill() { return spill_; }
-  std::vector<Entry>& entries() { return entries_; }
+  const std::vector<Entry>& entries() const { return entries_; }
+  // A hard link has a target, the path of a member that came before; its own contents are those that it has for both.
+  void add(const Entry& entry, std::optional<std::string> hard_link_to);
   std::string_view keep_name(std::string_view name);
   // An entry that is listed, and refused for this reason when it is read.
   void refuse(Entry& entry, Error reason);
@@ -72,13 +75,20 @@ class SequentialArchive final : public Archive {
   Result<void> check(std::size_t index) const override;
 
  private:
+  struct HardLink {
+    std::size_t entry = 0;
+    std::string target;
+  };
+
+  void link_hard();
   Result<void> check_crc(std::size_t index, std::span<const std::byte> bytes) const;
   Result<void> admit(std::size_t index) const;
 
   Input source_;
   Spill spill_;
   std::vector<Entry> entries_;
-  std::deque<std::string> names_;  // each a piece of memory with many names
+  std::deque<std::string> names_;     // each a piece of memory with many names
+  std::vector<HardLink> hard_links_;  // until they are settled
   std::vector<Error> reasons_;
   std::size_t unreachable_ = 0;
   std::string format_;

@@ -22,6 +22,7 @@
 #include "core/archive/codecs.h"
 #include "core/archive/formats.h"
 #include "core/archive/input.h"
+#include "core/archive/signatures.h"
 #include "core/archive/zip_directory.h"
 #include "core/base/reader.h"
 #include "core/base/secret.h"
@@ -389,7 +390,10 @@ Result<std::unique_ptr<ZipArchive>> open_at(const DirectoryPlace& place, const c
 Result<std::unique_ptr<Archive>> open_zip(Source& source, const OpenOptions& options) {
   INTACT_ASSIGN(auto input, Input::open(source));
   if (!input) return std::unique_ptr<Archive>();
-  INTACT_ASSIGN(const auto place, find_directory(*input));
+  auto found = find_directory(*input);
+  const bool whole = found && *found && (*found)->prefix == 0;
+  if (!whole && begins_as_no_zip(*input)) found = std::optional<DirectoryPlace>();
+  INTACT_ASSIGN(const auto place, std::move(found));
   if (!place) {
     input->give_back(source);
     return std::unique_ptr<Archive>();

@@ -57,6 +57,12 @@ std::optional<std::string_view> member_path(std::string_view name) {
   return name;
 }
 
+bool is_reachable(std::string_view path) {
+  constexpr std::size_t kMaxDepth = 256, kPathMax = 4096;
+  return path.size() <= kMaxDepth ||
+         (path.size() < kPathMax && std::count(path.begin(), path.end(), '/') < static_cast<std::ptrdiff_t>(kMaxDepth));
+}
+
 std::string normal_path(std::string_view absolute) {
   std::vector<std::string_view> parts;
   for (std::size_t start = 0; start < absolute.size();) {

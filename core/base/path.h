@@ -17,6 +17,10 @@ std::optional<std::string_view> member_path(std::string_view name);
 // bytes at a time, because opening an archive asks about every name in it.
 bool is_plain_path(std::string_view name);
 
+// Whether a path below a root can be named: no file system call could name what is longer (PATH_MAX) or lies deeper.
+// Leaving such members out also bounds the work of making up directories.
+bool is_reachable(std::string_view path);
+
 // Resolves "", "." and ".." without looking at a file system, as os.path.normpath does for an absolute path.
 std::string normal_path(std::string_view absolute);
 

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/path.h"
+
 namespace intact {
 namespace {
 
@@ -41,14 +43,6 @@ std::uint64_t process_seed() {
     return value;
   }();
   return seed;
-}
-
-// No file system call could name what lies deeper or is longer (PATH_MAX); leaving it out also bounds the work of
-// making up directories.
-bool reachable(std::string_view path) {
-  constexpr std::size_t kMaxDepth = 256;
-  return path.size() <= kMaxDepth ||
-         (path.size() < 4096 && std::count(path.begin(), path.end(), '/') < static_cast<std::ptrdiff_t>(kMaxDepth));
 }
 
 // The place of the slot that `matches` among those of the same hash, or of the empty one where it would go.
@@ -110,7 +104,7 @@ std::size_t Index::add_run(std::size_t first) {
   const MemberName member = archive_.member_name(first);
   const std::string_view path = without_prefix(member.path);
   if (member.directory) {
-    if (reachable(path)) directories_[directory_of(path)].member = static_cast<std::uint32_t>(first);
+    if (is_reachable(path)) directories_[directory_of(path)].member = static_cast<std::uint32_t>(first);
     return first + 1;
   }
   const std::size_t base = base_of(path), stripped = member.path.size() - path.size();
@@ -121,7 +115,7 @@ std::size_t Index::add_run(std::size_t first) {
   };
   std::size_t end = first + 1;
   while (end < archive_.size() && belongs(archive_.member_name(end))) ++end;
-  if (!reachable(path.substr(0, base))) return end;
+  if (!is_reachable(path.substr(0, base))) return end;
   const std::uint32_t directory = directory_of(directory_part(path, base));
   const auto number = static_cast<std::uint32_t>(runs_.size());
   std::uint32_t& last = last_runs_[directory];
@@ -178,7 +172,7 @@ Index::Table Index::make_table(std::uint32_t directory) const {
     const std::size_t stripped = runs_[i].base - (directory == 0 ? 0 : made.path.size() + 1);
     for (std::uint32_t member = runs_[i].first; member < runs_[i].end; ++member) {
       const std::string_view path = archive_.member_name(member).path;
-      if (reachable(path.substr(stripped))) add_file(table, path.substr(runs_[i].base), file_number(member));
+      if (is_reachable(path.substr(stripped))) add_file(table, path.substr(runs_[i].base), file_number(member));
     }
   }
   const std::uint32_t init = slot_of(table, kInit, hash_bytes(kInit), kStemKey).node;

@@ -1,0 +1,310 @@
+"""Writes the seeds of libarchive_fuzz, and the hostile archives of tests/rejected/libarchive.
+
+Each file is small, has one property, and is named for it; the last part of its name is the format. All are written by hand, so that
+running it again changes nothing: `python fuzz/make_formats.py` in the root of the source tree (any Python from 3.11).
+"""
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import pathlib
+import struct
+import sys
+import tarfile
+import zlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "fuzz")]
+
+from make_corpus import coder, number, zstd_frame  # noqa: E402
+from support.formats import hard_link, link, rar4, rar5, tar_of, vint  # noqa: E402
+
+CONTENT = b"print('seven times six is', 7 * 6)\n" * 4
+FILE = ("pkg/module.py", CONTENT)
+EVIL = ("../up", "/absolute", "a/../../b", "good")
+
+
+def patched(archive, at, value):
+    return archive[:at] + value + archive[at + len(value) :]
+
+
+# ---- tar
+
+
+def header(name=b"file", size=b"%011o\0" % len(CONTENT), kind=b"0", link_name=b"", magic=b"ustar\00000", right=True):
+    """A tar's header, each field as told."""
+    block = bytearray(512)
+    for at, field in ((0, name), (100, b"0000644\0"), (124, size), (136, b"14616542000\0"), (156, kind), (157, link_name), (257, magic)):
+        block[at : at + len(field)] = field
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % (sum(block) + (not right))
+    return bytes(block)
+
+
+def padded(data):
+    return data + bytes(-len(data) % 512)
+
+
+def tar(*parts):
+    return b"".join(map(padded, parts)) + bytes(1024)
+
+
+def pax(**records):
+    """A pax header; a record whose value is bytes is taken as it is."""
+    body = b""
+    for key, value in records.items():
+        line = b" " + key.encode() + b"=" + (value if isinstance(value, bytes) else str(value).encode()) + b"\n"
+        size = len(line) + len(str(len(line) + 2))
+        body += str(size).encode() + line
+    return header(b"pax", b"%011o\0" % len(body), b"x"), body
+
+
+def tars():
+    yield "gnu.tar", tar_of(FILE, ("directory", None), ("n" * 120, "long"))
+    yield "pax.tar", tar_of(FILE, ("\u00fcber/" + "n" * 120, "long"), format=tarfile.PAX_FORMAT)
+    yield "v7.tar", tar(header(magic=b""), CONTENT)
+    yield "links.tar", tar_of(FILE, ("l", link("pkg")), ("m", link("l/module.py")), ("h", hard_link("pkg/module.py")), ("c", link("c")))
+    yield "unsafe-names.tar", tar_of(*((name, "x") for name in EVIL))
+    yield "sparse.tar", tar(*pax(**{"GNU.sparse.map": "0,1,4096,2", "GNU.sparse.size": 8192, "GNU.sparse.numblocks": 2}), header(size=b"00000000003\0"), b"abc")
+    small = tar_of(("m.py", "n = 1\n"))[:2048]
+    yield "gzip.tar.gz", gzip.compress(small, mtime=0)
+    yield "members.tar.gz", gzip.compress(small[:700], mtime=0) + gzip.compress(small[700:], mtime=0) + bytes(64)
+    yield "bzip2.tar.bz2", bz2.compress(small)
+    yield "xz.tar.xz", lzma.compress(small)
+    yield "lzma.tar.lzma", lzma.compress(small, format=lzma.FORMAT_ALONE)
+    yield "zstd.tar.zst", b"".join(zstd_frame(small[i : i + 250]) for i in range(0, len(small), 250))
+
+
+def rejected_tars():
+    yield "size-beyond-the-end.tar", tar(header(size=b"77777777777\0"), CONTENT)
+    yield "size-of-exabytes.tar", tar(header(size=b"\x80" + bytes(3) + b"\x7f" + b"\xff" * 7), CONTENT)
+    yield "size-negative.tar", tar(header(size=b"\xff" * 12), CONTENT)
+    yield "checksum-wrong.tar", tar(header(), CONTENT, header(b"second", right=False), CONTENT)
+    yield "member-cut.tar", tar(header(), CONTENT)[:600]
+    yield "garbage-after-a-member.tar", padded(header() + CONTENT) + b"\x55" * 512
+    yield "long-name-of-exabytes.tar", tar(header(kind=b"L", size=b"\x80" + bytes(3) + b"\x7f" + b"\xff" * 7))
+    yield "pax-size-beyond-the-end.tar", tar(*pax(size=1 << 40), header(), CONTENT)
+    yield "gzip-crc-wrong.tar.gz", patched(gzip.compress(tar(header(), CONTENT), mtime=0), -8, b"\0\0\0\0")
+    yield "gzip-size-wrong.tar.gz", patched(gzip.compress(tar(header(), CONTENT), mtime=0), -4, b"\xff\xff\xff\xff")
+    yield "gzip-cut.tar.gz", gzip.compress(tar(header(), CONTENT), mtime=0)[:-9]
+    yield "gzip-no-archive.gz", gzip.compress(CONTENT, mtime=0)
+    yield "gzip-in-gzip.tar.gz", gzip.compress(gzip.compress(tar(header(), CONTENT), mtime=0), mtime=0)
+    yield "xz-cut.tar.xz", lzma.compress(tar(header(), CONTENT))[:-13]
+    yield "xz-no-archive.xz", lzma.compress(CONTENT)
+    yield "bzip2-cut.tar.bz2", bz2.compress(tar(header(), CONTENT))[:-4]
+    yield "bzip2-in-xz.tar.xz", lzma.compress(bz2.compress(tar(header(), CONTENT)))
+
+
+def left_out_tars():
+    """Whole, with members that cannot be reached; the number of those is in the name."""
+    yield "3-unsafe-names.tar", tar_of(*((name, "x") for name in EVIL))
+    yield "0-nul-in-a-pax-name.tar", tar(*pax(path=b"good\0x"), header(), CONTENT)
+    yield "1-name-of-70000-characters.tar", tar(*pax(path=b"n" * 70_000), header(), CONTENT, header(b"good"), CONTENT)
+    yield "1-directories-300-deep.tar", tar(*pax(path=b"d/" * 300 + b"f"), header(), CONTENT, header(b"good"), CONTENT)
+    yield "1-hard-link-of-no-name.tar", tar(*pax(linkpath=b"\xff\xfe"), header(size=b"00000000000\0", kind=b"1"), header(b"good"), CONTENT)
+    yield "2-links-in-a-circle.tar", tar_of(("a", link("b")), ("b", link("a")), ("good", "x"))
+
+
+# ---- cpio
+
+
+def newc(*members, magic=b"070701"):
+    out = b""
+    for number_, (name, data, fields) in enumerate((*members, (b"TRAILER!!!", b"", {})), 1):
+        values = dict(ino=number_, mode=0o100644, uid=0, gid=0, nlink=1, mtime=1_714_996_800, size=len(data), major=0, minor=0, rmajor=0,
+                      rminor=0, namesize=len(name) + 1, check=0) | fields  # fmt: skip
+        out += magic + b"".join(b"%08X" % value for value in values.values()) + name + b"\0"
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return out
+
+
+def cpios():
+    yield "newc.cpio", newc((b"m.py", CONTENT, {}), (b"d", b"", {"mode": 0o40755}), (b"l", b"m.py", {"mode": 0o120777}))
+    twice = {"ino": 9, "nlink": 2}
+    yield "hard-links.cpio", newc((b"a", b"", twice), (b"b", CONTENT, twice))
+
+
+def rejected_cpios():
+    yield "size-beyond-the-end.cpio", newc((b"m", CONTENT, {"size": 0x7FFFFFFF}))
+    yield "name-beyond-the-end.cpio", newc((b"m", CONTENT, {"namesize": 0x7FFFFFFF}))
+    yield "trailer-missing.cpio", newc((b"m", CONTENT, {}))[:-124]
+    yield "magic-wrong.cpio", patched(newc((b"m", CONTENT, {}), (b"n", CONTENT, {})), 256, b"ABCDEF")
+
+
+def left_out_cpios():
+    yield "1-name-empty.cpio", newc((b"good", CONTENT, {}), (b"m", b"", {"namesize": 0}))
+    yield "1-hard-link-no-utf8.cpio", newc((b"\xff\xfe", CONTENT, {"ino": 5, "nlink": 2}), (b"good", CONTENT, {}))
+    yield "3-unsafe-names.cpio", newc(*((name.encode(), b"x", {}) for name in EVIL))
+
+
+# ---- 7z, plain (make_corpus.py has the encrypted ones)
+
+
+def sevenzip(names=("m.py",), *, size=None, packed=CONTENT, crc=None, files=None, method=b"\0", properties=b""):
+    folder = b"\1" + (coder(method, properties) if properties else bytes([len(method)]) + method)
+    size = len(CONTENT) if size is None else size
+    info = b"\x06" + number(0) + number(1) + b"\x09" + number(len(packed)) + b"\0"
+    info += b"\x07\x0b" + number(1) + b"\0" + folder + b"\x0c" + number(size) + b"\0"
+    info += b"\x08\x0a\x01" + struct.pack("<I", zlib.crc32(CONTENT) if crc is None else crc) + b"\0"
+    listed = b"\0" + "".join(name + "\0" for name in names).encode("utf-16-le")
+    header = b"\1\4" + info + b"\0\5" + number(len(names) if files is None else files) + b"\x11" + number(len(listed)) + listed + b"\0\0"
+    place = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place)) + place + packed + header
+
+
+def lzma_of(data):
+    packed = lzma.compress(data, format=lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 4096}])
+    return packed[:5], packed[13:]
+
+
+def sevenzips():
+    yield "stored.7z", sevenzip()
+    properties, packed = lzma_of(CONTENT)
+    yield "lzma.7z", sevenzip(packed=packed, method=b"\3\1\1", properties=properties)
+
+
+def rejected_sevenzips():
+    yield "crc-wrong.7z", sevenzip(crc=1)
+    yield "size-larger-than-packed.7z", sevenzip(size=1 << 20)
+    yield "size-of-exabytes.7z", sevenzip(size=(1 << 62) + 1)
+    yield "files-more-than-named.7z", sevenzip(files=1 << 40)
+    yield "header-cut.7z", sevenzip()[:-9]
+    properties, packed = lzma_of(CONTENT)
+    yield "lzma-broken.7z", sevenzip(packed=b"\xff" * len(packed), method=b"\3\1\1", properties=properties)
+    yield "dictionary-of-4-gib.7z", sevenzip(packed=b"\xff" * len(packed), method=b"\3\1\1", properties=properties[:1] + b"\xff" * 4)
+
+
+# ---- xar
+
+
+def xar(*, toc=None, heap=CONTENT, size=None, offset=20, length=None, sha1=None, name="m.py", toc_size=None, style="octet-stream"):
+    sha1 = hashlib.sha1(heap).hexdigest() if sha1 is None else sha1
+    length, size = len(heap) if length is None else length, len(heap) if size is None else size
+    toc = f"""<?xml version="1.0" encoding="UTF-8"?><xar><toc><checksum style="sha1"><offset>0</offset><size>20</size></checksum>
+<file id="1"><name>{name}</name><type>file</type><mode>0644</mode><data><length>{length}</length><offset>{offset}</offset><size>{size}</size>
+<encoding style="application/{style}"/><archived-checksum style="sha1">{sha1}</archived-checksum>
+<extracted-checksum style="sha1">{sha1}</extracted-checksum></data></file></toc></xar>""" if toc is None else toc
+    packed = zlib.compress(toc.encode())
+    start = b"xar!" + struct.pack(">HHQQI", 28, 1, len(packed), len(toc) if toc_size is None else toc_size, 1)
+    return start + packed + hashlib.sha1(packed).digest() + heap
+
+
+def xars():
+    yield "stored.xar", xar()
+
+
+def rejected_xars():
+    yield "checksum-wrong.xar", xar(sha1="0" * 40)
+    yield "offset-beyond-the-end.xar", xar(offset=1 << 40)
+    yield "length-beyond-the-end.xar", xar(length=1 << 40)
+    yield "size-larger-than-data.xar", xar(size=1 << 20)
+    yield "toc-size-wrong.xar", xar(toc_size=1 << 40)
+    yield "toc-no-xml.xar", xar(toc="no xml")
+
+
+# ---- rar
+
+
+def rars():
+    yield "stored.4.rar", rar4([("pkg/m.py", 0o100644, 1_714_996_800, CONTENT)])
+    yield "stored.5.rar", rar5([("pkg/m.py", 0o100644, 1_714_996_800, CONTENT)])
+
+
+def rejected_rars():
+    for version, make in (("4", rar4), ("5", rar5)):
+        good = make([("m", 0o100644, 1_714_996_800, CONTENT), ("n", 0o100644, 1_714_996_800, CONTENT)])
+        yield f"cut.{version}.rar", good[: good.index(CONTENT) + 50]
+        yield f"header-crc-wrong.{version}.rar", patched(good, good.index(CONTENT) - 2, b"\xff")
+    yield "size-of-a-header-endless.5.rar", b"Rar!\x1a\x07\x01\x00" + bytes(4) + b"\xff" * 20
+    yield "header-of-megabytes.5.rar", b"Rar!\x1a\x07\x01\x00" + bytes(4) + vint(1 << 22) + bytes(40)
+
+
+def left_out_rars():
+    for version, make in (("4", rar4), ("5", rar5)):
+        yield f"3-unsafe-names.{version}.rar", make([(name, 0o100644, 1_714_996_800, b"x") for name in EVIL])
+
+
+# ---- cab
+
+
+def cab(*, name=b"m.py", size=None, offset=0, blocks=1, packed=None, unpacked=None, checksum=None, folder=0, first=None, flags=0):
+    data, size = CONTENT if packed is None else packed, len(CONTENT) if size is None else size
+    file = struct.pack("<IIHHHH", size, offset, folder, 0x58A6, 0x6000, 0x20) + name + b"\0"
+    unpacked = len(CONTENT) if unpacked is None else unpacked
+    start = 36 + 8 + len(file)
+    block = struct.pack("<HH", len(data), unpacked) + data
+    check = 0 if checksum is None else checksum  # 0: none is stated
+    whole = start + 4 + len(block)
+    head = struct.pack("<4sIIIIIBBHHHHH", b"MSCF", 0, whole, 0, 44, 0, 3, 1, 1, 1, flags, 0, 0)
+    return head + struct.pack("<IHH", start if first is None else first, blocks, 0) + file + struct.pack("<I", check) + block
+
+
+def cabs():
+    yield "stored.cab", cab()
+
+
+def rejected_cabs():
+    yield "checksum-wrong.cab", cab(checksum=1)
+    yield "folder-that-is-none.cab", cab(folder=7)
+    yield "data-beyond-the-end.cab", cab(first=1 << 30)
+    yield "block-larger-than-the-file.cab", cab(packed=CONTENT[:50])
+    yield "size-larger-than-data.cab", cab(size=1 << 20)
+    yield "file-behind-the-data.cab", cab(offset=1 << 20)
+    yield "blocks-missing.cab", cab(blocks=9, size=40_000)
+
+
+# ---- iso9660
+
+
+def iso(*, extent=20, size=len(CONTENT), directory_extent=19, name=b"M.PY;1", second=()):
+    """A volume of one directory; sectors of 2,048 bytes: 16 the volume, 17 the end, 18 the path table, 19 the root, 20 the file."""
+
+    def both(value, layout="I"):
+        return struct.pack("<" + layout, value) + struct.pack(">" + layout, value)
+
+    def record(name, extent, size, flags):
+        length = 33 + len(name) + (len(name) + 1) % 2
+        body = bytes([length, 0]) + both(extent) + both(size) + bytes([124, 5, 6, 12, 0, 0, 0, flags, 0, 0]) + both(1, "H")
+        return (body + bytes([len(name)]) + name).ljust(length, b"\0")
+
+    root = record(b"\0", directory_extent, 2048, 2)
+    volume = b"\1CD001\1\0" + b" " * 64 + bytes(8) + both(26) + bytes(32) + both(1, "H") + both(1, "H") + both(2048, "H") + both(10)
+    volume += struct.pack("<II", 18, 0) + struct.pack(">II", 18, 0) + root
+    volume = volume.ljust(881, b" ") + b"\1\0"
+    listing = root + record(b"\1", directory_extent, 2048, 2) + record(name, extent, size, 0)
+    for entry in second:
+        listing += record(*entry)
+    sectors = [volume, b"\xffCD001\1", b"\1\0" + struct.pack("<IH", 19, 1) + b"\0\0", listing, CONTENT]
+    return (bytes(16 * 2048) + b"".join(sector.ljust(2048, b"\0") for sector in sectors)).ljust(26 * 2048, b"\0")
+
+
+def isos():
+    yield "plain.iso", iso()
+    yield "extents-that-are-shared.iso", iso(second=[(b"N.PY;1", 20, 64, 0)])
+
+
+def rejected_isos():
+    yield "extent-beyond-the-end.iso", iso(extent=1 << 30)
+    yield "size-beyond-the-end.iso", iso(size=1 << 31)
+    yield "directory-beyond-the-end.iso", iso(directory_extent=1 << 30)
+    yield "directory-in-itself.iso", iso(second=[(b"D", 19, 2048, 2)])
+
+
+SEEDS = (tars, cpios, sevenzips, xars, rars, cabs, isos)
+REJECTED = (rejected_tars, rejected_cpios, rejected_sevenzips, rejected_xars, rejected_rars, rejected_cabs, rejected_isos)
+LEFT_OUT = (left_out_tars, left_out_cpios, left_out_rars)
+
+
+def write(folder, makers):
+    folder.mkdir(parents=True, exist_ok=True)
+    for make in makers:
+        for name, content in make():
+            (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    write(ROOT / "fuzz/corpus/libarchive", SEEDS)
+    write(ROOT / "tests/rejected/libarchive", REJECTED)
+    write(ROOT / "tests/rejected/libarchive/left_out", LEFT_OUT)

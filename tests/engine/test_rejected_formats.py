@@ -1,0 +1,99 @@
+"""Hostile archives of the formats that libarchive reads, and how each refusal reads.
+
+The inputs are files of tests/rejected/libarchive, which fuzz/make_formats.py writes. Each has one defect and is named for it.
+"""
+
+from pathlib import Path
+
+import intact
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "rejected/libarchive"
+ARCHIVE = {
+    "block-larger-than-the-file.cab": "Invalid CFDATA",
+    "blocks-missing.cab": "Invalid CFDATA",
+    "bzip2-cut.tar.bz2": "truncated bzip2 input",
+    "bzip2-in-xz.tar.xz": "compressed more than once",
+    "checksum-wrong.cab": "Checksum error CFDATA",
+    "checksum-wrong.tar": "Damaged tar archive",
+    "cut.4.rar": "Truncated RAR file data",
+    "cut.5.rar": "I/O error when unstoring file",
+    "data-beyond-the-end.cab": "Truncated input file",
+    "dictionary-of-4-gib.7z": "Decompression failed",
+    "directory-beyond-the-end.iso": "Truncated input file",
+    "directory-in-itself.iso": "loop",
+    "extent-beyond-the-end.iso": "Invalid location of extent of file",
+    "file-behind-the-data.cab": "Invalid CAB header",
+    "files-more-than-named.7z": "Damaged 7-Zip archive",
+    "folder-that-is-none.cab": "Invalid CAB header",
+    "garbage-after-a-member.tar": "Damaged tar archive",
+    "gzip-crc-wrong.tar.gz": "broken gzip data",
+    "gzip-cut.tar.gz": "broken gzip data",
+    "gzip-in-gzip.tar.gz": "compressed (.gz) data with no archive of a known format in it",
+    "gzip-no-archive.gz": "compressed (.gz) data with no archive of a known format in it",
+    "gzip-size-wrong.tar.gz": "broken gzip data",
+    "header-crc-wrong.4.rar": "Header CRC error",
+    "header-crc-wrong.5.rar": "Header CRC error",
+    "header-cut.7z": "a 7z header beyond the end: not a whole archive",
+    "header-of-megabytes.5.rar": "Base block header is too large",
+    "length-beyond-the-end.xar": "Truncated archive file",
+    "long-name-of-exabytes.tar": "Special header too large",
+    "lzma-broken.7z": "Decompression failed",
+    "magic-wrong.cpio": "cut or broken",
+    "member-cut.tar": "Truncated tar archive",
+    "name-beyond-the-end.cpio": "cut or broken",
+    "offset-beyond-the-end.xar": "Truncated input file",
+    "pax-size-beyond-the-end.tar": "Truncated tar archive",
+    "size-beyond-the-end.cpio": "cut or broken",
+    "size-beyond-the-end.iso": "Invalid location of extent of file",
+    "size-beyond-the-end.tar": "Truncated tar archive",
+    "size-larger-than-data.cab": "Truncated CAB header",
+    "size-larger-than-data.xar": "Decompressed size error",
+    "size-larger-than-packed.7z": "Truncated 7-Zip file body",
+    "size-negative.tar": "negative size",
+    "size-of-a-header-endless.5.rar": "Base block header is too large",
+    "size-of-exabytes.7z": "Truncated 7-Zip file body",
+    "size-of-exabytes.tar": "size overflow",
+    "toc-no-xml.xar": "XML",
+    "toc-size-wrong.xar": "TOC uncompressed size error",
+    "trailer-missing.cpio": "cut or broken",
+    "xz-cut.tar.xz": "Lzma library error",
+    "xz-no-archive.xz": "compressed (.xz) data with no archive of a known format in it",
+}
+MEMBER = {"checksum-wrong.xar": "Sumcheck error", "crc-wrong.7z": "bad CRC"}
+
+
+@pytest.fixture(params=["path", "bytes"])
+def mount_file(request):
+    return lambda path: intact.mount(path if request.param == "path" else path.read_bytes(), name="hostile")
+
+
+@pytest.mark.parametrize("name", ARCHIVE)
+def test_broken_archive_is_refused_for_its_defect(name, mount_file):
+    with pytest.raises(intact.ArchiveError) as caught:
+        mount_file(FOLDER / name)
+    assert ARCHIVE[name] in caught.value.reason and caught.value.archive in ("hostile", str(FOLDER / name))
+    assert intact.mounts() == ()
+
+
+@pytest.mark.parametrize("name", MEMBER)
+def test_broken_member_is_refused_when_it_is_read(name, mount_file):
+    mounted = mount_file(FOLDER / name)
+    (member,) = mounted
+    with pytest.raises(intact.MemberError) as caught:
+        mounted.read(member)
+    assert MEMBER[name] in caught.value.reason and caught.value.member == member
+    with pytest.raises(OSError):
+        open(f"{mounted.root}/{member}", "rb")
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "left_out").iterdir()), ids=lambda path: path.name)
+def test_what_cannot_be_reached_is_left_out_and_counted(path, mount_file):
+    """The number of such members is in the file's name. (A tar's name ends where a NUL is.)"""
+    mounted = mount_file(path)
+    assert mounted._unreachable == int(path.name.partition("-")[0])
+    assert list(mounted) == ["good"] and mounted.read("good")
+
+
+def test_the_tables_have_every_file_of_the_folder():
+    assert sorted({**ARCHIVE, **MEMBER}) == sorted(path.name for path in FOLDER.iterdir() if path.is_file())

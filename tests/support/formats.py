@@ -1,0 +1,164 @@
+"""Archives of the formats that intact reads by way of libarchive, made by the tools that people make theirs with.
+
+`make(FORMAT, directory, target)` packs what is in a directory, `unpack(FORMAT, archive, directory)` is the control: a
+program that is not libarchive, where there is one. For rar there is no free writer, so `rar4` and `rar5` write its two
+formats, stored, from their public descriptions (technote.txt of RAR 4, https://www.rarlab.com/technote.htm of RAR 5).
+"""
+
+import calendar
+import io
+import os
+import struct
+import subprocess
+import tarfile
+import time
+import zlib
+from pathlib import Path
+
+TARS = {"tar": (), "tar.gz": ("--gzip",), "tar.bz2": ("--bzip2",), "tar.xz": ("--xz",), "tar.zst": ("--zstd",), "tar.lz4": ("--lz4",)}
+FORMATS = (*TARS, "7z", "iso", "cpio", "cab", "xar", "rar4", "rar5")
+# What lies in these as it is, is read from there; all else is unpacked when it is mounted.
+IN_PLACE = ("tar", "iso", "cpio")
+# What they keep beside names and contents.
+WITHOUT_MODES = ("cab",)
+WITHOUT_DIRECTORIES = ("cab",)
+# What `Mount.format` says.
+NAMES = {"iso": "iso9660", "rar4": "rar", "rar5": "rar"}
+
+
+def suffix(kind):
+    return {"rar4": "rar", "rar5": "rar"}.get(kind, kind)
+
+
+def names_in(directory):
+    """All paths below a directory, sorted, directories before what is in them."""
+    return sorted(str(path.relative_to(directory)) for path in Path(directory).rglob("*"))
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=120, **options)
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def make(kind, directory, target):
+    """Packs what is in `directory`; gives the path of the archive."""
+    directory, target = Path(directory), Path(target).absolute()
+    names = names_in(directory)
+    listed = "\0".join(names).encode() + (b"\0" if names else b"")
+    if kind in TARS:
+        run("bsdtar", "-cf", target, *TARS[kind], "--format", "pax", "--null", "--no-recursion", "-T", "-", cwd=directory, input=listed)
+    elif kind == "7z":
+        run("7zz", "a", "-bd", "-y", target, ".", cwd=directory)
+    elif kind == "iso":
+        run("genisoimage", "-quiet", "-R", "-o", target, ".", cwd=directory)
+    elif kind == "cpio":
+        packed = run("cpio", "-0", "-o", "-H", "newc", "--quiet", cwd=directory, input=listed)
+        target.write_bytes(packed)
+    elif kind == "cab":
+        files = [name for name in names if (directory / name).is_file()]
+        run("gcab", "-c", "-z", target, *files, cwd=directory)
+    elif kind == "xar":
+        run("bsdtar", "-cf", target, "--format", "xar", "--null", "--no-recursion", "-T", "-", cwd=directory, input=listed)
+    else:
+        target.write_bytes({"rar4": rar4, "rar5": rar5}[kind](entries(directory, names)))
+    return str(target)
+
+
+def unpack(kind, archive, directory):
+    """Unpacks by a program that shares no code with what is tested, but for rar, which libarchive's own bsdtar unpacks."""
+    Path(directory).mkdir()
+    archive = Path(archive).absolute()
+    if kind in TARS:
+        source = {"tar.zst": "zstd", "tar.lz4": "lz4"}.get(kind)
+        content = run(source, "-dc", archive) if source else archive.read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            tar.extractall(directory, filter="fully_trusted")
+    elif kind == "cpio":
+        run("cpio", "-i", "-d", "-m", "--quiet", cwd=directory, input=archive.read_bytes())
+    elif kind == "iso":
+        run("xorriso", "-osirrox", "on", "-indev", archive, "-extract", "/", ".", cwd=directory)
+    elif kind.startswith("rar"):
+        run("bsdtar", "-xpf", archive, cwd=directory)
+    else:
+        run("7zz", "x", "-bd", "-y", "-x![TOC].xml", archive, cwd=directory)
+
+
+def entries(directory, names):
+    """(name, mode, mtime, content) of each; a directory's content is None."""
+    for name in names:
+        path = Path(directory, name)
+        status = path.stat()
+        yield name, status.st_mode, int(status.st_mtime), path.read_bytes() if path.is_file() else None
+
+
+def dos_time(seconds):
+    when = time.localtime(seconds)
+    return (when.tm_year - 1980) << 25 | when.tm_mon << 21 | when.tm_mday << 16 | when.tm_hour << 11 | when.tm_min << 5 | when.tm_sec // 2
+
+
+def rar4(members):
+    def block(kind, flags, rest):
+        body = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
+        return struct.pack("<H", zlib.crc32(body) & 0xFFFF) + body
+
+    out = b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6))
+    for name, mode, mtime, content in members:
+        data, name = content or b"", name.encode()
+        unix, version, stored = 3, 20, 0x30
+        fields = (len(data), len(data), unix, zlib.crc32(data), dos_time(mtime), version, stored, len(name), mode)
+        flags = 0x8000 | (0xE0 if content is None else 0)
+        out += block(0x74, flags, struct.pack("<IIBIIBBHI", *fields) + name) + data
+    return out + block(0x7B, 0x4000, b"")
+
+
+def vint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def rar5(members):
+    def block(rest):
+        body = vint(len(rest)) + rest
+        return struct.pack("<I", zlib.crc32(body)) + body
+
+    out = b"Rar!\x1a\x07\x01\x00" + block(vint(1) + vint(0) + vint(0))
+    for name, mode, mtime, content in members:
+        data, name = content or b"", name.encode()
+        has_time, has_crc, unix = 2, 4, 1
+        rest = vint(2) + vint(2) + vint(len(data))  # a file, with data after its header
+        rest += vint(has_time | has_crc | (content is None)) + vint(len(data)) + vint(mode) + struct.pack("<II", mtime, zlib.crc32(data))
+        rest += vint(0) + vint(unix) + vint(len(name)) + name  # stored
+        out += block(rest) + data
+    return out + block(vint(5) + vint(0) + vint(0))
+
+
+def tar_of(*members, format=tarfile.GNU_FORMAT, **options):
+    """A tar of (name, content or None for a directory or a dict of TarInfo's fields) in this order."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=format, **options) as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.mtime = calendar.timegm((2024, 5, 6, 12, 0, 0))
+            data = b""
+            if content is None:
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+            elif isinstance(content, dict):
+                for field, value in content.items():
+                    setattr(info, field, value)
+            else:
+                data = content.encode() if isinstance(content, str) else content
+                info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def link(target):
+    return {"type": tarfile.SYMTYPE, "linkname": target}
+
+
+def hard_link(target):
+    return {"type": tarfile.LNKTYPE, "linkname": target}
