@@ -43,8 +43,8 @@ test-all: install  ## Run everything: every package, interpreter, sanitizer, com
 	@tools/setup.sh --all
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) JOBS=$(JOBS) tools/test_all.sh $(PYTHON)
 
-bench: install  ## Measure against plain files, zipimport, pip, shiv, PEX, PyInstaller and physfs.py; fail where a figure misses its limit
-	@missed=0; for bench in run start compat; do $(VENV)/bin/python bench/$$bench.py || missed=1; done; exit $$missed
+bench: install  ## Measure against plain files, zipimport, pip, shiv, PEX, PyInstaller, physfs.py and bsdtar; fail where a figure misses its limit
+	@missed=0; for bench in run start compat formats; do $(VENV)/bin/python bench/$$bench.py || missed=1; done; exit $$missed
 
 demo: install  ## Pack a program on numpy and pandas, run it with everything read-only, compare it with a venv
 	@$(VENV)/bin/python demo/run.py

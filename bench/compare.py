@@ -15,13 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def arguments(about, result, rounds=11):
-    """The options of every bench; `result` is where the figures go unless it is told otherwise."""
+def arguments(about, result, rounds=11, flags=None):
+    """The options of every bench; `result` is where the figures go unless it is told otherwise. `flags`: name to help."""
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains this")
     parser.add_argument("--without", metavar="TEXT", help="no rows whose name contains this")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / result, metavar="FILE")
+    for flag, text in (flags or {}).items():
+        parser.add_argument(flag, action="store_true", help=text)
     return parser.parse_args()
 
 

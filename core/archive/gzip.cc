@@ -6,7 +6,9 @@
 #include <cstring>
 #include <string>
 
+#include "core/base/large_allocator.h"
 #include "core/base/reader.h"
+#include "core/base/scratch.h"
 
 namespace intact {
 
@@ -23,18 +25,28 @@ Error broken(const char* reason, std::uint64_t offset) { return Error{ErrorCode:
 
 // Memory that grows by copying: what it will have to hold is not known.
 struct Output {
-  std::unique_ptr<std::byte[]> memory;
+  std::shared_ptr<std::byte> memory;
   std::size_t size = 0, capacity = 0;
 
   bool grow(std::size_t wanted) {
-    auto larger = try_allocate(wanted);
-    if (!larger) return false;
-    std::copy_n(memory.get(), size, larger.get());
-    memory = std::move(larger);
+    auto* const larger = static_cast<std::byte*>(allocate_large(wanted));
+    if (larger == nullptr) return false;
+    std::copy_n(memory.get(), size, larger);
+    memory = {larger, [wanted](std::byte* bytes) { free_large(bytes, wanted); }};
     capacity = wanted;
     return true;
   }
 };
+
+// The whole input, in `scratch` unless it is in memory.
+Result<std::span<const std::byte>> all_of(const Input& input, Scratch& scratch) {
+  if (input.in_memory()) return input.memory().span();
+  const auto size = static_cast<std::size_t>(input.size());
+  std::byte* const memory = scratch.get(size);
+  if (memory == nullptr) return broken("no memory for gzip data", 0);
+  INTACT_TRY(input.read(0, {memory, size}));
+  return std::span<const std::byte>(memory, size);
+}
 
 // The size that the last member states, modulo 2^32, if that can be: mostly there is one member, and it is right.
 std::size_t first_capacity(std::span<const std::byte> packed, std::uint64_t most) {
@@ -74,8 +86,9 @@ Result<std::optional<Bytes>> gunzip(const Input& input, std::uint64_t most) {
   INTACT_TRY(input.read(0, begin));
   if (!is_gzip(begin)) return std::optional<Bytes>();
   if (input.size() / 2 > most) return broken("gzip data that is larger than max_unpacked_size allows it to become", 0);
-  INTACT_ASSIGN(const Bytes whole, input.whole());
-  std::span<const std::byte> packed = whole.span();
+  Scratch scratch;
+  INTACT_ASSIGN(const std::span<const std::byte> whole, all_of(input, scratch));
+  std::span<const std::byte> packed = whole;
   const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> decoder(
       libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
   Output output;
@@ -85,7 +98,7 @@ Result<std::optional<Bytes>> gunzip(const Input& input, std::uint64_t most) {
     INTACT_ASSIGN(const std::size_t used, unpack_member(decoder.get(), packed, output, most, offset));
     packed = packed.subspan(used);
   }
-  return std::optional(Bytes::own(std::move(output.memory), output.size));
+  return std::optional(Bytes::borrow({output.memory.get(), output.size}, output.memory));
 }
 
 }  // namespace intact

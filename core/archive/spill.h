@@ -41,11 +41,11 @@ class Spill {
 
  private:
   Result<void> create();
-  Result<void> write(std::span<const std::byte> bytes);
+  Result<void> write(std::span<const std::byte> first, std::span<const std::byte> second);
 
   std::string name_, directory_;
   UniqueFd file_;
-  std::vector<std::byte> waiting_;  // written in pieces
+  std::vector<std::byte> waiting_;  // small pieces, written together
   std::uint64_t written_ = 0;
   Bytes bytes_;
 };

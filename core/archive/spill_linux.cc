@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,9 +16,10 @@ namespace intact {
 
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{256} << 10;  // bytes of one write
-constexpr std::size_t kPage = 4096;                     // as `intact merge` aligns; larger pages map less
-constexpr std::size_t kLongestName = 200;               // of a memfd, whose limit is 249 bytes
+constexpr std::size_t kPiece = std::size_t{256} << 10;      // bytes that are gathered for one write
+constexpr std::size_t kLargePiece = std::size_t{16} << 10;  // bytes that are worth a write of their own
+constexpr std::size_t kPage = 4096;                         // as `intact merge` aligns; larger pages map less
+constexpr std::size_t kLongestName = 200;                   // of a memfd, whose limit is 249 bytes
 
 UniqueFd make_memory(const std::string& name) {
   const std::string shown = ("intact:spill:" + name).substr(0, kLongestName);
@@ -40,12 +42,12 @@ Result<void> Spill::create() {
 
 Result<void> Spill::append(std::span<const std::byte> bytes) {
   if (!file_) INTACT_TRY(create());
-  if (waiting_.size() + bytes.size() > kPiece) {
-    INTACT_TRY(write(waiting_));
-    waiting_.clear();
+  if (bytes.size() < kLargePiece && waiting_.size() + bytes.size() <= kPiece) {
+    waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+    return {};
   }
-  if (bytes.size() > kPiece) return write(bytes);
-  waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+  INTACT_TRY(write(waiting_, bytes));
+  waiting_.clear();
   return {};
 }
 
@@ -58,20 +60,25 @@ Result<void> Spill::append_zeros(std::uint64_t count) {
 
 Result<void> Spill::align() { return append_zeros((kPage - size() % kPage) % kPage); }
 
-Result<void> Spill::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file_.get(), bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error(errno, "cannot keep what is unpacked");
-    written_ += static_cast<std::uint64_t>(count);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
+Result<void> Spill::write(std::span<const std::byte> first, std::span<const std::byte> second) {
+  while (!first.empty() || !second.empty()) {
+    const iovec parts[] = {{const_cast<std::byte*>(first.data()), first.size()},
+                           {const_cast<std::byte*>(second.data()), second.size()}};
+    const ssize_t got = ::writev(file_.get(), parts, 2);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(errno, "cannot keep what is unpacked");
+    const auto count = static_cast<std::size_t>(got);
+    written_ += count;
+    const std::size_t in_first = std::min(count, first.size());
+    first = first.subspan(in_first);
+    second = second.subspan(count - in_first);
   }
   return {};
 }
 
 Result<void> Spill::seal() {
   if (!file_) return {};
-  INTACT_TRY(write(waiting_));
+  INTACT_TRY(write(waiting_, {}));
   waiting_ = {};
   if (directory_.empty()) ::fcntl(file_.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
   if (written_ == 0) return {};

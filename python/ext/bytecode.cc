@@ -89,7 +89,7 @@ PyRef unmarshal(std::span<const std::byte> pyc) {
 
 bool is_code(const PyRef& object) { return object && PyCode_Check(object.get()); }
 
-constexpr std::size_t kDirectMost = std::size_t{16} << 20;  // bytes that are unpacked right into a bytes object
+constexpr std::size_t kDirectMost = std::size_t{64} << 20;  // bytes that are unpacked right into a bytes object
 constexpr std::size_t kScratchMost = std::size_t{1} << 20;
 
 // The interpreter's scratch memory, which spares an allocation for each module. Unmarshalling can run the garbage

@@ -228,9 +228,7 @@ PyObject* mount_read(PyObject* self, PyObject* argument) {
   const MountPtr mount = opened(self);
   const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
   if (node == kNone) return nullptr;
-  const auto bytes = mount->archive().read(mount->index().node(node).member);
-  if (!bytes) return raise(object_state(Py_TYPE(self)), bytes.error());
-  return PyBytes_FromStringAndSize(bytes->text().data(), static_cast<Py_ssize_t>(bytes->size()));
+  return read_bytes(object_state(Py_TYPE(self)), {mount, node}).release();
 }
 
 // (directory, size, mtime, mode) of a member path, None if there is none. What no member names has zeros.
