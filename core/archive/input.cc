@@ -38,15 +38,6 @@ void Input::give_back(Source& source) {
   if (!in_memory()) source.bytes = std::move(file_);
 }
 
-Result<Bytes> Input::whole() const {
-  if (in_memory()) return memory_;
-  const auto size = static_cast<std::size_t>(size_);
-  auto buffer = try_allocate(size);
-  if (!buffer) return Error{ErrorCode::kArchive, "no memory for " + std::to_string(size) + " bytes"};
-  INTACT_TRY(read(0, {buffer.get(), size}));
-  return Bytes::own(std::move(buffer), size);
-}
-
 Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
   if (in_memory()) {
     const auto from = bounded(memory_.span(), offset, head.size() + target.size());

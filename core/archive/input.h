@@ -45,9 +45,6 @@ class Input {
     if (in_memory()) memory_ = memory_.part(0, static_cast<std::size_t>(end));
   }
 
-  // All of it; a file is read into memory.
-  Result<Bytes> whole() const;
-
   // Fills `target`, and with read2 `head` before it, from `offset` on. kArchive if the bytes end before.
   Result<void> read(std::uint64_t offset, std::span<std::byte> target) const { return read2(offset, {}, target); }
   Result<void> read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const;
