@@ -8,55 +8,25 @@
 #include <atomic>
 #include <cerrno>
 #include <new>
-#include <numeric>
 
 #include "core/archive/input.h"
-#include "core/elf/elf_file.h"
 #include "core/redirect/redirect.h"
 #include "python/ext/bytecode.h"
 #include "python/ext/engine.h"
 #include "python/ext/errors.h"
-#include "python/ext/gil.h"
+#include "python/ext/mount_object.h"
 #include "python/ext/open_source.h"
 #include "python/ext/password.h"
 
 namespace intact {
 namespace {
 
-constexpr std::string_view kElfMagic = "\177ELF";
-
-struct MountObject {
-  PyObject_HEAD
-  MountPtr mount;        // null once unmounted; critical section
-  MountOptions options;  // never changes
-  std::atomic<bool> attached;
-  std::shared_ptr<const Secret> password;  // that the archive has asked for; null if it did not. As `mount`
-};
-
-MountObject* cast(PyObject* self) { return reinterpret_cast<MountObject*>(self); }
-
-// The mount of an object; null when it is unmounted.
-MountPtr held(PyObject* self) {
-  MountPtr mount;
-  Py_BEGIN_CRITICAL_SECTION(self);
-  mount = cast(self)->mount;
-  Py_END_CRITICAL_SECTION();
-  return mount;
-}
-
 std::shared_ptr<const Secret> password_of(PyObject* self) {
   std::shared_ptr<const Secret> password;
   Py_BEGIN_CRITICAL_SECTION(self);
-  password = cast(self)->password;
+  password = mount_cast(self)->password;
   Py_END_CRITICAL_SECTION();
   return password;
-}
-
-// As `held`, null with ValueError set.
-MountPtr opened(PyObject* self) {
-  MountPtr mount = held(self);
-  if (!mount) PyErr_Format(PyExc_ValueError, "%U is unmounted", py_text(cast(self)->options.name).get());
-  return mount;
 }
 
 std::string path_text(PyObject* text) {
@@ -88,20 +58,6 @@ int count_of(PyObject* number, void* count) {
   return 1;
 }
 
-// The node of a member path given by a user; kNone with FileNotFoundError set.
-std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
-  const std::string_view path = PyUnicode_Check(argument) ? utf8_view(argument) : std::string_view();
-  if (path.data() == nullptr) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a member's path is a str");
-    return kNone;
-  }
-  const auto node = mount.index().find(path);
-  if (node && !mount.index().is_directory(*node)) return *node;
-  raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member",
-                                           mount.archive().name(), std::string(path)});
-  return kNone;
-}
-
 // "cpython-311-x86_64-linux-gnu", from the suffix of this interpreter's own extension modules (PEP 3149).
 std::string abi_tag(const ImportRules& rules) {
   const std::string& suffix = rules.extension_suffixes.front();
@@ -112,10 +68,10 @@ std::string abi_tag(const ImportRules& rules) {
 PyObject* share_mount(PyTypeObject* type, PyObject* other) {
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
-  new (&cast(self)->options) MountOptions(cast(other)->options);
-  new (&cast(self)->mount) MountPtr(held(other));
-  cast(self)->attached = cast(other)->attached.load();
-  new (&cast(self)->password) std::shared_ptr<const Secret>(password_of(other));
+  new (&mount_cast(self)->options) MountOptions(mount_cast(other)->options);
+  new (&mount_cast(self)->mount) MountPtr(held(other));
+  mount_cast(self)->attached = mount_cast(other)->attached.load();
+  new (&mount_cast(self)->password) std::shared_ptr<const Secret>(password_of(other));
   return self;
 }
 
@@ -186,18 +142,18 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   if (format == "app") options.prefixes.push_back(".intact/" + abi_tag(state.rules));
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
-  new (&cast(self)->options) MountOptions(options);
-  new (&cast(self)->mount)
+  new (&mount_cast(self)->options) MountOptions(options);
+  new (&mount_cast(self)->mount)
       MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
-  new (&cast(self)->password) std::shared_ptr<const Secret>(std::move(answer));
+  new (&mount_cast(self)->password) std::shared_ptr<const Secret>(std::move(answer));
   return self;
 }
 
 void mount_dealloc(PyObject* self) {
   // A mount that nobody holds stays mounted: only unmount() ends it.
-  cast(self)->mount.~MountPtr();
-  cast(self)->password.~shared_ptr();
-  cast(self)->options.~MountOptions();
+  mount_cast(self)->mount.~MountPtr();
+  mount_cast(self)->password.~shared_ptr();
+  mount_cast(self)->options.~MountOptions();
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
   PyRef::steal(reinterpret_cast<PyObject*>(type));
@@ -208,86 +164,20 @@ PyObject* mount_attach(PyObject* self, PyObject*) {
   if (!mount) return nullptr;
   engine().tree.attach(mount);
   if (mount->options().files) enable_redirect(engine().tree, engine().images);
-  cast(self)->attached = true;
+  mount_cast(self)->attached = true;
   Py_RETURN_NONE;
 }
 
 PyObject* mount_detach(PyObject* self, PyObject*) {
   MountPtr mount;
   Py_BEGIN_CRITICAL_SECTION(self);
-  mount.swap(cast(self)->mount);
-  cast(self)->password.reset();
+  mount.swap(mount_cast(self)->mount);
+  mount_cast(self)->password.reset();
   Py_END_CRITICAL_SECTION();
-  const bool was_there = mount && cast(self)->attached && engine().tree.unmount(*mount);
+  const bool was_there = mount && mount_cast(self)->attached && engine().tree.unmount(*mount);
   mount.reset();
   object_state(Py_TYPE(self)).graveyard->empty();
   return PyBool_FromLong(was_there);
-}
-
-PyObject* mount_read(PyObject* self, PyObject* argument) {
-  const MountPtr mount = opened(self);
-  const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
-  if (node == kNone) return nullptr;
-  return read_bytes(object_state(Py_TYPE(self)), {mount, node}).release();
-}
-
-// (directory, size, mtime, mode) of a member path, None if there is none. What no member names has zeros.
-PyObject* mount_stat(PyObject* self, PyObject* argument) {
-  const MountPtr mount = opened(self);
-  if (!mount) return nullptr;
-  if (!PyUnicode_Check(argument)) return PyErr_SetString(PyExc_TypeError, "a member's path is a str"), nullptr;
-  PyRef holder;
-  const std::string_view path = path_view(argument, holder);
-  const auto number = path.data() == nullptr ? std::nullopt : mount->index().find(path);
-  if (!number) Py_RETURN_NONE;
-  const std::uint32_t index = mount->index().node(*number).member;
-  const Member member = index == kNone ? Member{} : mount->archive().member(index);
-  const long long mtime = index == kNone ? 0 : mount->archive().mtime(index);
-  return Py_BuildValue("(OKLI)", mount->index().is_directory(*number) ? Py_True : Py_False, member.size, mtime,
-                       member.mode);
-}
-
-// Loads the shared object at a member path, as dlopen with `mode` would, and gives the path under which the C library
-// has it from then on. The mount need not be visible.
-PyObject* mount_load(PyObject* self, PyObject* args) {
-  PyObject* argument = nullptr;
-  int mode = 0;
-  if (!PyArg_ParseTuple(args, "Oi:_load", &argument, &mode)) return nullptr;
-  const MountPtr mount = opened(self);
-  const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
-  if (node == kNone) return nullptr;
-  if (const auto image = engine().images.load({mount, node}, mode); !image)
-    return raise(object_state(Py_TYPE(self)), image.error());
-  return py_text(mount->path_of(node)).release();
-}
-
-PyObject* mount_check(PyObject* self, PyObject* argument) {
-  const MountPtr mount = opened(self);
-  const std::uint32_t node = mount ? node_of(self, *mount, argument) : kNone;
-  if (node == kNone) return nullptr;
-  const Archive& archive = mount->archive();
-  const std::uint32_t member = mount->index().node(node).member;
-  bool shared_object = false;
-  Error failure;
-  bool failed = false;
-  {
-    const WithoutGil released;
-    const auto bytes = archive.read(member);
-    if (!bytes) {
-      failure = bytes.error();
-      failed = true;
-    } else if (bytes->text().starts_with(kElfMagic) &&
-               mount->index().node(node).name().find(".so") != std::string_view::npos) {
-      shared_object = true;
-      if (const auto elf = parse_elf(bytes->span()); !elf) {
-        failure = elf.error();
-        failure.archive = archive.name();
-        failure.member = mount->index().node(node).path;
-        failed = true;
-      }
-    }
-  }
-  return failed ? raise(object_state(Py_TYPE(self)), failure) : PyBool_FromLong(shared_object);
 }
 
 // (a descriptor of the caller's own, at least `minimum`, of what the archive is read from; the window of it that is the
@@ -320,81 +210,17 @@ PyObject* mount_password(PyObject* self, PyObject*) {
   return PyBytes_FromStringAndSize(password->view().data(), static_cast<Py_ssize_t>(password->view().size()));
 }
 
-PyObject* mount_members(PyObject* self, PyObject*) {
-  const MountPtr mount = opened(self);
-  PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
-  if (!list) return nullptr;
-  const Index& index = mount->index();
-  std::vector<std::uint32_t> numbers(index.directory_count() - 1);
-  std::iota(numbers.begin(), numbers.end(), 1);  // without the root
-  numbers.insert(numbers.end(), index.files().begin(), index.files().end());
-  for (const std::uint32_t number : numbers) {
-    const Node node = index.node(number);
-    const Member member =
-        node.member == kNone ? Member{.path = node.path, .directory = true} : mount->archive().member(node.member);
-    const long long mtime = node.member == kNone ? 0 : mount->archive().mtime(node.member);
-    const PyRef item =
-        PyRef::steal(Py_BuildValue("(NOKKHIIKLO)", py_text(node.path).release(), node.directory ? Py_True : Py_False,
-                                   member.size, member.packed_size, member.method, member.crc, member.mode,
-                                   member.offset, mtime, member.encrypted ? Py_True : Py_False));
-    if (!item || PyList_Append(list.get(), item.get()) < 0) return nullptr;
-  }
-  return list.release();
-}
-
-PyObject* mount_list(PyObject* self, PyObject* argument) {
-  const MountPtr mount = opened(self);
-  PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
-  if (!list) return nullptr;
-  if (!PyUnicode_Check(argument)) return PyErr_SetString(PyExc_TypeError, "a directory's path is a str"), nullptr;
-  const std::string_view path = utf8_view(argument);
-  if (path.data() == nullptr) return nullptr;
-  const Index& index = mount->index();
-  const auto directory = index.find(path);
-  if (!directory || !index.is_directory(*directory)) return list.release();
-  for (const Child& child : index.children(*directory)) {
-    const PyRef name = py_text(child.name);
-    if (!name || PyList_Append(list.get(), name.get()) < 0) return nullptr;
-  }
-  return list.release();
-}
-
-PyObject* mount_iter(PyObject* self) {
-  const MountPtr mount = opened(self);
-  const PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
-  if (!list) return nullptr;
-  for (const std::uint32_t number : mount->index().files()) {
-    const PyRef path = py_text(mount->index().node(number).path);
-    if (!path || PyList_Append(list.get(), path.get()) < 0) return nullptr;
-  }
-  return PyObject_GetIter(list.get());
-}
-
-Py_ssize_t mount_length(PyObject* self) {
-  const MountPtr mount = opened(self);
-  return mount ? static_cast<Py_ssize_t>(mount->index().files().size()) : -1;
-}
-
-int mount_contains(PyObject* self, PyObject* item) {
-  const MountPtr mount = opened(self);
-  if (!mount) return -1;
-  if (!PyUnicode_Check(item)) return 0;
-  const std::string_view path = utf8_view(item);
-  if (path.data() == nullptr) return -1;
-  return !path.empty() && mount->index().find(path).has_value();
-}
-
 PyObject* mount_repr(PyObject* self) {
-  const PyRef root = py_text(cast(self)->options.root);
+  const PyRef root = py_text(mount_cast(self)->options.root);
   return root ? PyUnicode_FromFormat("<intact.Mount %R%s>", root.get(), held(self) ? "" : " (unmounted)") : nullptr;
 }
 
-PyObject* get_root(PyObject* self, void*) { return py_text(cast(self)->options.root).release(); }
-PyObject* get_name(PyObject* self, void*) { return py_text(cast(self)->options.name).release(); }
-PyObject* get_first(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.first); }
-PyObject* get_files(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.files); }
-PyObject* get_shared(PyObject* self, void*) { return PyBool_FromLong(cast(self)->options.owner == kEveryone); }
-PyObject* get_mounted(PyObject* self, void*) { return PyBool_FromLong(held(self) && cast(self)->attached); }
+PyObject* get_root(PyObject* self, void*) { return py_text(mount_cast(self)->options.root).release(); }
+PyObject* get_name(PyObject* self, void*) { return py_text(mount_cast(self)->options.name).release(); }
+PyObject* get_first(PyObject* self, void*) { return PyBool_FromLong(mount_cast(self)->options.first); }
+PyObject* get_files(PyObject* self, void*) { return PyBool_FromLong(mount_cast(self)->options.files); }
+PyObject* get_shared(PyObject* self, void*) { return PyBool_FromLong(mount_cast(self)->options.owner == kEveryone); }
+PyObject* get_mounted(PyObject* self, void*) { return PyBool_FromLong(held(self) && mount_cast(self)->attached); }
 PyObject* get_format(PyObject* self, void*) {
   const MountPtr mount = opened(self);
   return mount ? PyUnicode_FromString(mount->archive().format()) : nullptr;
