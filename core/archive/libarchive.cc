@@ -45,7 +45,7 @@ Result<Unwrapped> unwrap(const Input& source, const std::string& name, const Ope
 
 Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptions& options) {
   INTACT_ASSIGN(auto input, Input::open(source));
-  if (!input) return std::unique_ptr<Archive>();
+  if (!input || input->size() == 0) return std::unique_ptr<Archive>();
   const Libarchive* const library = Libarchive::get();
   if (library == nullptr) {
     return Error{ErrorCode::kArchive, "no zip, and libarchive.so.13, which reads other formats, is not on this system"};
