@@ -3,15 +3,14 @@
 #include <lzma.h>
 #include <nettle/aes.h>
 #include <nettle/cbc.h>
-#include <nettle/sha2.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "core/archive/codecs.h"
 #include "core/archive/sevenzip_header.h"
+#include "core/archive/sevenzip_keys.h"
 #include "core/base/reader.h"
-#include "core/base/secret.h"
 
 namespace intact {
 
@@ -24,10 +23,8 @@ constexpr std::size_t kStart = 32;  // bytes of the header at the start
 constexpr std::string_view kAes("\x06\xF1\x07\x01", 4);
 constexpr std::string_view kCopy("\x00", 1), kLzma("\x03\x01\x01", 3), kLzma2("\x21", 1);
 constexpr std::size_t kBlock = AES_BLOCK_SIZE;
-constexpr unsigned kMostPower = 24;                            // 2^24 rounds, as 7-Zip
-constexpr std::uint64_t kMostRounds = std::uint64_t{1} << 26;  // of all keys of an archive
-constexpr int kMostHeaders = 4;                                // encoded one in another
-constexpr std::uint64_t kMostRatio = 8192;                     // bytes that one byte of LZMA gives, and more
+constexpr int kMostHeaders = 4;             // encoded one in another
+constexpr std::uint64_t kMostRatio = 8192;  // bytes that one byte of LZMA gives, and more
 
 std::uint8_t* octets(std::byte* bytes) { return reinterpret_cast<std::uint8_t*>(bytes); }
 const std::uint8_t* octets(const std::byte* bytes) { return reinterpret_cast<const std::uint8_t*>(bytes); }
@@ -45,131 +42,6 @@ struct Buffer {
     if (!buffer.bytes) return no_memory(size);
     return buffer;
   }
-};
-
-// UTF-16 from UTF-8: what 7-Zip derives its keys from. Nothing for what is no UTF-8.
-std::optional<std::string> utf16(std::string_view text) {
-  std::string out;
-  const auto put = [&out](std::uint32_t unit) {
-    out += static_cast<char>(unit);
-    out += static_cast<char>(unit >> 8);
-  };
-  for (std::size_t i = 0; i < text.size();) {
-    const auto first = static_cast<std::uint8_t>(text[i++]);
-    const unsigned more = first < 0x80   ? 0
-                          : first < 0xC2 ? 4
-                          : first < 0xE0 ? 1
-                          : first < 0xF0 ? 2
-                          : first < 0xF5 ? 3
-                                         : 4;
-    if (more == 4 || more > text.size() - i) return std::nullopt;
-    std::uint32_t point = more == 0 ? first : first & (0x3Fu >> more);
-    for (unsigned k = 0; k < more; ++k) {
-      const auto next = static_cast<std::uint8_t>(text[i++]);
-      if ((next & 0xC0) != 0x80) return std::nullopt;
-      point = point << 6 | (next & 0x3F);
-    }
-    if (point > 0x10FFFF || (more == 2 && point < 0x800) || (more == 3 && point < 0x10000)) return std::nullopt;
-    if (point >= 0xD800 && point < 0xE000) return std::nullopt;
-    if (point < 0x10000) {
-      put(point);
-    } else {
-      put(0xD800 + ((point - 0x10000) >> 10));
-      put(0xDC00 + ((point - 0x10000) & 0x3FF));
-    }
-  }
-  return out;
-}
-
-// The properties of an AES coder.
-struct Parameters {
-  unsigned power = 0;
-  Span salt;
-  std::uint8_t iv[kBlock] = {};
-
-  static Result<Parameters> read(Span properties) {
-    Reader reader(properties);
-    Parameters parameters;
-    const std::uint8_t first = reader.u8();
-    parameters.power = first & 0x3F;
-    std::size_t salt = first >> 7 & 1, iv = first >> 6 & 1;
-    if (first & 0xC0) {
-      const std::uint8_t sizes = reader.u8();
-      salt += sizes >> 4;
-      iv += sizes & 0x0F;
-    }
-    parameters.salt = reader.take(salt);
-    const Span start = reader.take(iv);
-    if (!reader.ok()) return broken("properties of 7z's encryption that are cut");
-    std::copy_n(octets(start.data()), start.size(), parameters.iv);
-    if (parameters.power > kMostPower && parameters.power != 0x3F)
-      return broken("a key of 2^" + std::to_string(parameters.power) + " rounds, over the limit of 2^24");
-    return parameters;
-  }
-};
-
-// The password and the last key that was derived from it: all folders of an archive mostly have the same.
-class Keys {
- public:
-  explicit Keys(const OpenOptions::Password& source) : source_(source) {}
-  ~Keys() { explicit_bzero(key_, sizeof key_); }
-
-  Result<const std::uint8_t*> derive(const Parameters& parameters) {
-    if (!password_) INTACT_TRY(ask());
-    const std::string_view salt(reinterpret_cast<const char*>(parameters.salt.data()), parameters.salt.size());
-    if (power_ == parameters.power && salt_ == salt) return static_cast<const std::uint8_t*>(key_);
-    const std::string_view password = password_->view();
-    if (parameters.power == 0x3F) {
-      explicit_bzero(key_, sizeof key_);
-      const std::size_t salted = std::min(salt.size(), sizeof key_);
-      std::copy_n(salt.data(), salted, key_);
-      std::copy_n(password.data(), std::min(password.size(), sizeof key_ - salted), key_ + salted);
-    } else {
-      INTACT_TRY(hash(parameters.power, salt, password));
-    }
-    power_ = parameters.power;
-    salt_ = salt;
-    return static_cast<const std::uint8_t*>(key_);
-  }
-
- private:
-  Result<void> ask() {
-    std::optional<std::string> given;
-    if (source_) {
-      INTACT_ASSIGN(given, source_());
-    }
-    if (!given) return Error{ErrorCode::kPassword, "encrypted, and no password= was given"};
-    const Secret text = Secret::take(*given);
-    auto units = utf16(text.view());
-    if (!units) return Error{ErrorCode::kPassword, "wrong password: it is no UTF-8, which a 7z's is"};
-    password_ = Secret::take(*units);
-    return {};
-  }
-
-  Result<void> hash(unsigned power, std::string_view salt, std::string_view password) {
-    const std::uint64_t rounds = std::uint64_t{1} << power;
-    if (rounds > kMostRounds - rounds_) return broken("keys of too many rounds");
-    rounds_ += rounds;
-    sha256_ctx context;
-    nettle_sha256_init(&context);
-    std::string input(salt);
-    input.append(password).append(8, '\0');
-    for (std::uint64_t round = 0; round < rounds; ++round) {
-      std::memcpy(input.data() + input.size() - 8, &round, 8);
-      nettle_sha256_update(&context, input.size(), reinterpret_cast<const std::uint8_t*>(input.data()));
-    }
-    nettle_sha256_digest(&context, sizeof key_, key_);
-    explicit_bzero(&context, sizeof context);
-    explicit_bzero(input.data(), input.size());
-    return {};
-  }
-
-  const OpenOptions::Password& source_;
-  std::optional<Secret> password_;  // in UTF-16, once it was asked for
-  std::uint64_t rounds_ = 0;
-  unsigned power_ = UINT32_MAX;
-  std::string salt_;
-  std::uint8_t key_[AES256_KEY_SIZE] = {};
 };
 
 // What the padding of the streams tells about the password.
