@@ -87,6 +87,7 @@ def file_finder(directory):
 
 # A sanitizer's runtime, which goes with every process that is started: it needs terabytes of addresses and is no debugger's.
 SANITIZED = "san.so" in os.environ.get("LD_PRELOAD", "")
+WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def python(*arguments, cwd=None, stdin="", env=None, flags=(), preexec_fn=None):

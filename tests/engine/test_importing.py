@@ -426,3 +426,11 @@ def test_intact_is_imported_where_libraries_have_taken_all_room_for_static_tls(t
     archive = building.write_zip(tmp_path / "a.zip", {"pkg.py": "n = 5\n"})
     done = building.output_of("-c", textwrap.dedent(program), tmp_path / "takes.so", archive)
     assert done == "True True\nn = 5\n"
+
+
+@pytest.mark.skipif(not building.WITHOUT_GIL, reason="this interpreter has a GIL")
+def test_an_interpreter_without_a_gil_goes_on_without_one(tmp_path):
+    """It would switch one on, with a warning, for an extension that does not say that it needs none."""
+    archive = building.write_zip(tmp_path / "a.zip", {"pkg.py": ""})
+    program = "import sys, intact; intact.mount(sys.argv[1]); import pkg; print(sys._is_gil_enabled())"
+    assert building.output_of("-c", program, archive, flags=("-W", "error")) == "False\n"
