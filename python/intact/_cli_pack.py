@@ -13,7 +13,6 @@ import sys
 import tempfile
 from typing import Any, Self
 
-import intact
 
 # The keys of writer.METHODS. Importing the writer, and so zipfile, would make every command a fifth slower to start.
 _COMPRESS = ("none", "deflate", "zstd")

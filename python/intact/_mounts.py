@@ -124,16 +124,17 @@ def mount(
     is broken or of no known format, PasswordError if the password is wrong, TagError for a wheel that is not for this
     interpreter, OSError if a path cannot be read, ValueError for a name that cannot be part of a path.
     """
-    member = None
+    opened: Any = source
+    inner: dict[str, Any] = {}
     if isinstance(source, (str, os.PathLike)):
-        source = os.fsdecode(os.fspath(source))
-        if not source:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
-        source = os.path.abspath(source)
-        root, name = source, source if name is None else name
+        path = os.fsdecode(os.fspath(source))
+        if not path:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        opened = root = os.path.abspath(path)
+        name = root if name is None else name
     elif (member := getattr(source, "_member", None)) is not None:
-        source, path = member
-        root = f"{source.root}/{path}"
+        opened, inner["member"] = member
+        root = f"{opened.root}/{inner['member']}"
         name = root if name is None else name
     else:
         name = f"archive-{_engine._next_number()}" if name is None else name
@@ -155,13 +156,12 @@ def mount(
         options["spill"] = os.path.abspath(os.fsdecode(spill))
     if files is None:
         files = os.environ.get("INTACT_FILES") != "0"
-    given = {} if member is None else {"member": path}
-    mounted = Mount(source, root, name, prefixes, first=first, files=files, password=password, **given, **options)
+    mounted = Mount(opened, root, name, prefixes, first=first, files=files, password=password, **inner, **options)
     if mounted.format == "zip":
         from intact import _tags
 
         _tags.check(mounted)
-    return _show(mounted, (root if member is not None else source, tuple(prefixes), options))
+    return _show(mounted, (root if inner else opened, tuple(prefixes), options))
 
 
 def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) -> Mount:

@@ -6,7 +6,6 @@ Each run is a process of its own with little address space: what fails there is 
 
 import functools
 import json
-import resource
 import stat
 
 import building

@@ -4,7 +4,6 @@ import importlib
 import io
 import os
 import stat
-import subprocess
 import tarfile
 import zipfile
 

@@ -7,7 +7,6 @@ formats, stored, from their public descriptions (technote.txt of RAR 4, https://
 
 import calendar
 import io
-import os
 import struct
 import subprocess
 import tarfile
