@@ -40,7 +40,7 @@ def main(name: str, seconds: str, memory: str) -> None:
 def limit(seconds: int, memory: int) -> None:
     """What the process may use. The service watches the clock as well: a robot that sleeps uses no processor."""
     for what, most in (
-        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CPU, seconds + 1),  # what the service has not ended by then
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, MOST_UNPACKED),  # of files in memory too, such as those of opened members
         (resource.RLIMIT_CORE, 0),
