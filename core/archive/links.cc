@@ -178,6 +178,7 @@ bool Follower::follow(std::size_t link, const std::string& as) {
     add(member->second, as);
     return true;
   }
+  if (under_way_.size() == static_cast<std::size_t>(kMostLinks)) return false;
   under_way_.push_back(place);
   const bool circle =
       std::any_of(under_way_.begin(), under_way_.end(), [&](std::string_view path) { return is_below(path, *there); });

@@ -294,9 +294,10 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::run() {
     const std::uint8_t id = header.size == 0 ? std::uint8_t{kEnd} : reader.u8();
     if (id == kHeader) return rewrite(header);
     if (id != kEncodedHeader) return std::optional<DecryptedSevenzip>();  // empty, or not for us to say
-    INTACT_ASSIGN(auto decoded, decode_header(reader));
-    if (!decoded) return std::optional<DecryptedSevenzip>();
-    header = *std::move(decoded);
+    auto decoded = decode_header(reader);
+    if (!decoded) return std::move(decoded).error();
+    if (!*decoded) return std::optional<DecryptedSevenzip>();
+    header = *std::move(*decoded);
   }
   return broken("7z headers encoded in one another");
 }
