@@ -2,23 +2,17 @@
 //
 // Each input is read whole and as an extent of a file, page by page as a graft reads it; both must say the same.
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <vector>
 
 #include "core/elf/elf_file.h"
 #include "core/elf/graft_linux.h"
 #include "core/elf/private_patch.h"
+#include "fuzz/input.h"
 
 namespace {
 
 using namespace intact;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 void check_inside(const ElfFile& file, std::size_t size) {
   for (const ElfTable& table : {file.strings, file.symbols, file.relocations, file.plt_relocations}) {
@@ -29,8 +23,7 @@ void check_inside(const ElfFile& file, std::size_t size) {
 }
 
 void compare_with_extent(std::span<const std::byte> bytes, const Result<ElfFile>& whole) {
-  UniqueFd fd(memfd_create("fuzz", MFD_CLOEXEC));
-  require(::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  const UniqueFd fd = fuzz::in_file(bytes);
   std::vector<std::byte> target(bytes.size());
   GraftSource source(Extent{fd.get(), 0, bytes.size()}, target);
   auto part = parse_elf(source);
@@ -46,7 +39,7 @@ void compare_with_extent(std::span<const std::byte> bytes, const Result<ElfFile>
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const auto bytes = std::as_bytes(std::span(data, size));
   const auto file = parse_elf(bytes);
   compare_with_extent(bytes, file);
   if (!file) {

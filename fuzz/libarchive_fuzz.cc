@@ -4,24 +4,18 @@
 // Each input is opened from memory, where contents lie in one piece, and from a file, which is read block by block;
 // both must say the same. libarchive itself is the system's: it reports no coverage, and is watched for crashes only.
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <cstring>
-
 #include "core/archive/archive.h"
+#include "fuzz/input.h"
 
 namespace {
 
 using namespace intact;
+using fuzz::require;
 
 constexpr Limits kLimits{.members = 1000, .member_size = 1 << 19, .directory_size = 1 << 20, .unpacked_size = 1 << 20};
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void compare(const Archive& memory, const Archive& file) {
   require(std::string_view(memory.format()) == file.format());
@@ -59,15 +53,10 @@ void compare(const Archive& memory, const Archive& file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // A copy of exactly this size, so that the sanitizer sees a read beyond.
-  auto copy = std::make_unique<std::byte[]>(size);
-  if (size > 0) std::memcpy(copy.get(), data, size);
-  UniqueFd fd(::memfd_create("input", MFD_CLOEXEC));
-  require(::write(fd.get(), data, size) == static_cast<ssize_t>(size));
-
+  const auto input = std::as_bytes(std::span(data, size));
   const OpenOptions options(kLimits);
-  const auto memory = open_archive(Source{"memory", Bytes::own(std::move(copy), size)}, options);
-  const auto file = open_archive(Source{"file", std::move(fd)}, options);
+  const auto memory = open_archive(Source{"memory", fuzz::in_memory(input)}, options);
+  const auto file = open_archive(Source{"file", fuzz::in_file(input)}, options);
   require(static_cast<bool>(memory) == static_cast<bool>(file));
   if (memory) {
     compare(**memory, **file);

@@ -3,21 +3,18 @@
 //
 // The checksums of the two headers are put right first: no fuzzer guesses them.
 
-#include <cstdlib>
 #include <cstring>
 
 #include "core/archive/codecs.h"
 #include "core/archive/sevenzip_crypto.h"
+#include "fuzz/input.h"
 
 namespace {
 
 using namespace intact;
+using fuzz::require;
 
 constexpr Limits kLimits{.members = 1000, .member_size = 1 << 20, .directory_size = 1 << 20};
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void put_checksums_right(std::span<std::byte> archive) {
   if (archive.size() < 32) return;

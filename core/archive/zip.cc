@@ -50,12 +50,6 @@ bool stored(const Entry& entry) {
   return entry.method == static_cast<std::uint16_t>(Method::kStored) && !entry.encrypted;
 }
 
-// Of a member that was admitted: bytes of what was packed, without what encryption puts around it.
-std::uint64_t data_size(const Entry& entry) {
-  const Encryption& encryption = entry.encryption;
-  return entry.encrypted ? entry.packed_size - encryption.head_size() - encryption.tail_size() : entry.packed_size;
-}
-
 class ZipArchive final : public Archive {
  public:
   ZipArchive(const char* format, std::string name, Input input, ZipDirectory directory, const Limits& limits)
@@ -89,8 +83,6 @@ class ZipArchive final : public Archive {
  private:
   // The steps of reading.
   Result<void> admit(const Entry& entry) const;
-  Result<void> check_bounds(const Entry& entry) const;
-  Result<void> admit_encrypted(const Entry& entry) const;
   Result<void> fill(const Entry& entry, std::span<std::byte> target) const;
   Result<void> fill_decrypted(const Entry& entry, std::span<std::byte> target, Workspace& workspace) const;
   Result<void> try_password(const Entry& entry) const;
@@ -162,7 +154,7 @@ Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
   if (size() == 0 || directory_.member_name(size() - 1).path != kPayload) return std::optional<std::uint64_t>();
   const Entry entry = directory_.entry(size() - 1);
   if (!stored(entry)) return failure(entry, "compressed or encrypted, where it has to be stored");
-  INTACT_TRY(check_bounds(entry));
+  if (!directory_.lies_before(entry)) return failure(entry, "said to reach into the central directory");
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t data, find_data(entry, *workspace));
   return std::optional(data + entry.packed_size);
@@ -190,38 +182,10 @@ Result<void> ZipArchive::check(std::size_t index) const {
   return check_crc(entry, crc);
 }
 
-// What the directory alone tells: whether the member may be read, before memory or time is spent on it.
+// Whether the member may be read, before memory or time is spent on it.
 Result<void> ZipArchive::admit(const Entry& entry) const {
-  if (const char* refusal = entry.encryption.refusal) return failure(entry, refusal);
-  if (entry.flags & kFlagPatch) return failure(entry, "compressed patch data, which is not supported");
-  if (auto reason = unsupported_method(entry.method)) return failure(entry, *std::move(reason));
-  if (entry.size > limits_.member_size || entry.packed_size > limits_.member_size) {
-    return failure(entry, "of " + std::to_string(std::max(entry.size, entry.packed_size)) +
-                              " bytes, over the limit of " + std::to_string(limits_.member_size));
-  }
-  if (entry.size > SIZE_MAX || entry.packed_size > SIZE_MAX) return failure(entry, "larger than this machine's memory");
-  INTACT_TRY(check_bounds(entry));
-  if (entry.encrypted) INTACT_TRY(admit_encrypted(entry));
-  if (!plausible_size(static_cast<Method>(entry.method), data_size(entry), entry.size)) {
-    return failure(entry, std::to_string(data_size(entry)) + " bytes cannot unpack to " + std::to_string(entry.size));
-  }
-  return {};
-}
-
-Result<void> ZipArchive::admit_encrypted(const Entry& entry) const {
-  const Encryption& encryption = entry.encryption;
-  if (entry.packed_size < encryption.head_size() + encryption.tail_size())
-    return failure(entry, std::to_string(entry.packed_size) + " bytes, which has no room for what encryption adds");
-  if (!password_) return wrong_password(entry, "encrypted, and no password= was given");
-  return {};
-}
-
-Result<void> ZipArchive::check_bounds(const Entry& entry) const {
-  const std::uint64_t header = sizeof(LocalHeader) + entry.raw_name.size();
-  if (entry.offset > directory_.start() || header > directory_.start() - entry.offset ||
-      entry.packed_size > directory_.start() - entry.offset - header) {
-    return failure(entry, "said to reach into the central directory");
-  }
+  if (auto reason = directory_.refusal(entry, limits_)) return failure(entry, *std::move(reason));
+  if (entry.encrypted && !password_) return wrong_password(entry, "encrypted, and no password= was given");
   return {};
 }
 
@@ -243,7 +207,7 @@ Result<void> ZipArchive::fill(const Entry& entry, std::span<std::byte> target) c
 Result<void> ZipArchive::fill_decrypted(const Entry& entry, std::span<std::byte> target, Workspace& workspace) const {
   INTACT_ASSIGN(const auto packed, read_packed(entry, workspace));
   const auto method = static_cast<Method>(entry.method);
-  const auto size = static_cast<std::size_t>(data_size(entry));
+  const auto size = static_cast<std::size_t>(entry.data_size());
   const auto buffer = method == Method::kStored ? nullptr : try_allocate(size);
   if (method != Method::kStored && !buffer) return no_memory(entry, size);
   const std::span<std::byte> data = buffer ? std::span(buffer.get(), size) : target;

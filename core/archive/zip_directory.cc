@@ -4,9 +4,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "core/archive/codecs.h"
 #include "core/archive/zip_names.h"
 #include "core/base/path.h"
 #include "core/base/reader.h"
@@ -159,6 +161,29 @@ std::int64_t ZipDirectory::mtime(std::size_t index) const {
     if (modified && reader.ok()) return seconds;
   }
   return times_.seconds(found.time);
+}
+
+bool ZipDirectory::lies_before(const Entry& entry) const {
+  const std::uint64_t header = sizeof(LocalHeader) + entry.raw_name.size();
+  return entry.offset <= start() && header <= start() - entry.offset &&
+         entry.packed_size <= start() - entry.offset - header;
+}
+
+std::optional<std::string> ZipDirectory::refusal(const Entry& entry, const Limits& limits) const {
+  const Encryption& encryption = entry.encryption;
+  if (encryption.refusal != nullptr) return encryption.refusal;
+  if (entry.flags & kFlagPatch) return "compressed patch data, which is not supported";
+  if (auto reason = unsupported_method(entry.method)) return reason;
+  const std::uint64_t larger = std::max(entry.size, entry.packed_size);
+  if (larger > limits.member_size)
+    return "of " + std::to_string(larger) + " bytes, over the limit of " + std::to_string(limits.member_size);
+  if (larger > SIZE_MAX) return "larger than this machine's memory";
+  if (!lies_before(entry)) return "said to reach into the central directory";
+  if (entry.encrypted && entry.packed_size < encryption.head_size() + encryption.tail_size())
+    return std::to_string(entry.packed_size) + " bytes, which has no room for what encryption adds";
+  if (!plausible_size(static_cast<Method>(entry.method), entry.data_size(), entry.size))
+    return std::to_string(entry.data_size()) + " bytes cannot unpack to " + std::to_string(entry.size);
+  return std::nullopt;
 }
 
 }  // namespace intact::zip

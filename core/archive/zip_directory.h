@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,11 @@ struct Entry : Member {
   std::span<const std::byte> extra;
   std::uint16_t flags = 0;  // 4.4.4
   Encryption encryption;
+
+  // Bytes of what was packed, without what encryption puts around it. Of a member that is not refused.
+  std::uint64_t data_size() const {
+    return encrypted ? packed_size - encryption.head_size() - encryption.tail_size() : packed_size;
+  }
 };
 
 class ZipDirectory {
@@ -60,6 +66,10 @@ class ZipDirectory {
   std::span<const std::uint32_t> encrypted() const { return encrypted_; }
   // In the file: no member's data reaches beyond.
   std::uint64_t start() const { return place_.start; }
+  // Whether a member's local header and data can lie where it says.
+  bool lies_before(const Entry& entry) const;
+  // Why a member may not be read, as far as the directory alone tells.
+  std::optional<std::string> refusal(const Entry& entry, const Limits& limits) const;
 
  private:
   struct Record {

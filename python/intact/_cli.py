@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 import intact
-from intact import _cli_pack, _cli_see
+from intact import _cli_pack, _cli_see, _password_file
 from intact._mounts import Mount
 from intact._names import is_shared_object
+from intact._password_file import PasswordFile
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="run a program with archives mounted", epilog=_RUN_EXAMPLES, formatter_class=formatter
     )
     _cli_see.add_archives(run)
-    _add_password(run)
 
     def add(
         name: str, function: Callable[[argparse.Namespace], int], help: str, example: str, what: str | None = None
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
         if what is None:
             command.add_argument("archive", metavar="ARCHIVE")
-            _add_password(command)
+            _password_file.add_option(command)
         command.add_argument("--json", action="store_true", help="print JSON for scripts")
         command.set_defaults(function=function)
         return command
@@ -137,14 +137,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_password(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--password-file",
-        metavar="FILE",
-        help="the password is the first line of FILE (- is stdin) if something is encrypted; by default that of INTACT_PASSWORD",
-    )
-
-
 def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
     for i, argument in enumerate(arguments):
         if argument in ("--", "-m", "-c"):
@@ -156,7 +148,7 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _mount_for_run(options: argparse.Namespace) -> None:
-    password = _password(options)
+    password = PasswordFile(options.password_file)
     for archive in options.archives:
         intact.mount(archive, **_cli_see.mount_options(options), password=password)
 
@@ -167,30 +159,7 @@ def _mount_for_run(options: argparse.Namespace) -> None:
 def _open(archive: str, options: argparse.Namespace | None = None) -> Mount:
     """The archive, opened and indexed but not visible to import."""
     path = os.path.abspath(archive)
-    return Mount(path, path, archive, (), password=None if options is None else _password(options))
-
-
-def _password(options: argparse.Namespace) -> Callable[[], bytes | None]:
-    """What gives the password when an archive asks for it; the same for all archives of a command."""
-    from functools import cache
-
-    return cache(lambda: _read_password(options.password_file))
-
-
-def _read_password(file: str | None) -> bytes | None:
-    if file is None:
-        return os.environb.get(b"INTACT_PASSWORD")
-    if file != "-":
-        with open(file, "rb") as opened:
-            return opened.readline().rstrip(b"\r\n")
-    if os.isatty(0):
-        import getpass
-
-        return os.fsencode(getpass.getpass("password: "))
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):  # what follows is the program's
-        line += byte
-    return line.rstrip(b"\r")
+    return Mount(path, path, archive, (), password=None if options is None else PasswordFile(options.password_file))
 
 
 def _members(mount: Mount) -> list[_Member]:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 
+from intact import _password_file
 from intact._mounts import Mount
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
@@ -51,6 +52,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
     doctor.add_argument("archive", nargs="?", metavar="ARCHIVE", help="app, zip archive, wheel or directory")
     doctor.add_argument("--extract", metavar="DIR", help="as if shared objects could be put there")
     doctor.add_argument("--json", action="store_true", help="print JSON for scripts")
+    _password_file.add_option(doctor)
     doctor.set_defaults(function=_doctor)
 
 
@@ -65,6 +67,7 @@ def add_archives(command: argparse.ArgumentParser) -> None:
     command.add_argument("--first", action="store_true", help="let the archives shadow the standard library")
     command.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
     command.add_argument("--extract", metavar="DIR", help="put shared objects there if memory may not be executed")
+    _password_file.add_option(command)
 
 
 def mount_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def _trace(options: argparse.Namespace) -> int:
     title = " ".join(map(os.path.basename, archives)) or os.path.basename(" ".join(program[1:2]))
     if len(archives) == 1 and program[:1] in ([], ["--"]) and _is_program(archives[0]):
         archives, program = [], ["--", archives[0], *program[1:]]
-    arguments = (title, output, program, archives, mount_options(options))
+    arguments = (title, output, program, archives, mount_options(options), options.password_file)
     code = f"import sys; from intact import _trace; sys.exit(_trace.run(*{arguments!r}))"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *_args_from_interpreter_flags(), "-c", code])
@@ -112,7 +115,7 @@ def _is_program(path: str) -> bool:
 def _doctor(options: argparse.Namespace) -> int:
     from intact import _doctor
 
-    findings = _doctor.examine(options.archive, options.extract)
+    findings = _doctor.examine(options.archive, options.extract, _password_file.PasswordFile(options.password_file))
     if options.json:
         print(
             json.dumps(

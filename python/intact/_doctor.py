@@ -34,16 +34,18 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(archive: str | None, extract: str | None = None) -> list[Finding]:
+def examine(
+    archive: str | None, extract: str | None = None, password: Callable[[], bytes | None] | None = None
+) -> list[Finding]:
     """Everything about this host, and about an archive if there is one.
 
-    extract: a directory where shared objects could be put, else that of INTACT_EXTRACT.
+    extract: a directory where shared objects could be put, else that of INTACT_EXTRACT. password: as intact.mount takes it.
     """
     extract = extract or os.environ.get("INTACT_EXTRACT")
     host = [_python(), _glibc(), _proc(), _memory_files(), _files_switch()]
     extracting = [] if extract is None else [_extract_directory(extract)]
     executable = _executable_memory(any(each.status == "ok" for each in extracting))
-    return [*host, executable, *extracting, *(_archive(archive) if archive is not None else [])]
+    return [*host, executable, *extracting, *(_archive(archive, password) if archive is not None else [])]
 
 
 def can_run(findings: list[Finding]) -> bool:
@@ -180,20 +182,25 @@ def _extract_directory(directory: str) -> Finding:
 # ---- the archive
 
 
-def _archive(path: str) -> list[Finding]:
+def _archive(path: str, password: Callable[[], bytes | None] | None) -> list[Finding]:
     try:
-        mount = Mount(path, os.path.abspath(path), path, ())
+        mount = Mount(path, os.path.abspath(path), path, (), password=password)
     except (intact.Error, OSError) as error:
-        remedy = "fetch or pack it again" if isinstance(error, intact.ArchiveError) else "name a file that can be read"
-        return [Finding("archive", "fail", str(error), "", remedy)]
+        return [Finding("archive", "fail", str(error), "", _remedy(error, "fetch or pack it again"))]
     findings = [Finding("archive", "ok", f"{path}: {mount.format}, {len(mount)} files")]
     try:
         findings += _target(mount) if mount.format == "app" else [_wheel_tags(mount)]
         findings += _shared_objects(mount)
     except intact.Error as error:
-        remedy = f"intact verify {path} tells all that is broken; fetch or pack it again"
+        remedy = _remedy(error, f"intact verify {path} tells all that is broken; fetch or pack it again")
         findings.append(Finding("archive", "fail", str(error), "", remedy))
     return findings
+
+
+def _remedy(error: Exception, damaged: str) -> str:
+    if isinstance(error, intact.PasswordError):
+        return "give the password with --password-file"
+    return damaged if isinstance(error, intact.Error) else "name a file that can be read"
 
 
 def _target(mount: Mount) -> list[Finding]:
@@ -216,12 +223,11 @@ def _target(mount: Mount) -> list[Finding]:
 
 def _wheel_tags(mount: Mount) -> Finding:
     """Whether what was installed into it, or the wheel that it is, is for this interpreter."""
-    try:
-        _tags.check(mount)
-    except intact.TagError as error:
+    if wrong := _tags.misfits(mount):
+        why = f"this interpreter accepts {_tags.accepted()}"
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         remedy = f"fetch the wheel for this one: pip download --only-binary :all: NAME, with Python {version}"
-        return Finding("tags", "fail", str(error), "", remedy)
+        return Finding("tags", "fail", "; ".join(wrong), why, remedy)
     return Finding("tags", "ok", "for this interpreter")
 
 

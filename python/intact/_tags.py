@@ -13,18 +13,33 @@ def check(mount: Mount) -> None:
 
     The tags are those of the file name; an archive with another name that holds one wheel is asked for its WHEEL file.
     """
-    base = os.path.basename(mount.root)
-    if base.endswith(".whl") and base.count("-") >= 4:
-        tags = _expand(base[: -len(".whl")])
-    else:
-        tags = _metadata_tags(mount)
-    if not tags or any(_fits(*tag) for tag in tags):
+    wheels = _wheels(mount)
+    wrong = _misfit(mount, wheels[0]) if len(wheels) == 1 else None
+    if wrong is None:
         return
-    wheel = ", ".join("-".join(tag) for tag in tags)
-    reason = f"the wheel is for {wheel}; this interpreter accepts {_accepted()}"
+    reason = f"the wheel is for {wrong}; this interpreter accepts {accepted()}"
     error = TagError(f"{mount.name}: {reason}")
     error.archive, error.reason = mount.name, reason
     raise error
+
+
+def misfits(mount: Mount) -> list[str]:
+    """Of all wheels in an archive: those that are not for this interpreter, with what they are for."""
+    wrong = [(wheel.partition("-")[0], _misfit(mount, wheel)) for wheel in _wheels(mount)]
+    return [f"{name} is for {tags}" for name, tags in wrong if tags is not None]
+
+
+def _wheels(mount: Mount) -> list[str]:
+    """The stem of the file name of a wheel; of another archive the directories of metadata that wheels left in it."""
+    base = os.path.basename(mount.root)
+    if base.endswith(".whl") and base.count("-") >= 4:
+        return [base.removesuffix(".whl")]
+    return [name for name in mount._list("") if name.endswith(".dist-info")]
+
+
+def _misfit(mount: Mount, wheel: str) -> str | None:
+    tags = _metadata_tags(mount, wheel + "/WHEEL") if wheel.endswith(".dist-info") else _expand(wheel)
+    return ", ".join(map("-".join, tags)) if tags and not any(_fits(*tag) for tag in tags) else None
 
 
 def _expand(stem: str) -> list[tuple[str, str, str]]:
@@ -33,11 +48,10 @@ def _expand(stem: str) -> list[tuple[str, str, str]]:
     return [(p, a, f) for p in pythons.split(".") for a in abis.split(".") for f in platforms.split(".")]
 
 
-def _metadata_tags(mount: Mount) -> list[tuple[str, str, str]]:
-    wheels = [name + "/WHEEL" for name in mount._list("") if name.endswith(".dist-info")]
-    if len(wheels) != 1 or wheels[0] not in mount:
+def _metadata_tags(mount: Mount, path: str) -> list[tuple[str, str, str]]:
+    if path not in mount:
         return []
-    lines = mount.read(wheels[0]).decode("utf-8", "replace").splitlines()
+    lines = mount.read(path).decode("utf-8", "replace").splitlines()
     return [tag for line in lines if line.startswith("Tag:") for tag in _expand("wheel-" + line[4:].strip())]
 
 
@@ -88,7 +102,7 @@ def _free_threaded() -> bool:
     return "t" in getattr(sys, "abiflags", "")
 
 
-def _accepted() -> str:
+def accepted() -> str:
     here, machine = f"cp{sys.version_info[0]}{sys.version_info[1]}", os.uname().machine
     abi = f"{here}-{here}t" if _free_threaded() else f"{here}-{here}, cp32…{here}-abi3"
     return f"{abi}, {here}-none and py3-none, on manylinux_2_5…2_{_glibc_minor()}_{machine}, linux_{machine} and any"

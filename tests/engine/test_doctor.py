@@ -100,6 +100,13 @@ def test_a_wheel_for_another_python_is_told_with_what_this_one_accepts(tmp_path)
     assert not can_run and "cp39" in findings["tags"]["what"] and "pip download" in findings["tags"]["remedy"]
 
 
+def test_an_archive_of_several_wheels_names_the_one_for_another_python(tmp_path):
+    tags = {"right": "py3-none-any", "wrong": "cp39-cp39-linux_x86_64"}
+    tree = {f"{name}-1.0.dist-info/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n" for name, tag in tags.items()}
+    can_run, findings = doctor(building.write_zip(tmp_path / "merged.zip", tree))
+    assert not can_run and findings["tags"]["what"] == "wrong is for cp39-cp39-linux_x86_64"
+
+
 def test_a_wheel_for_a_newer_glibc_is_told(tmp_path):
     tag = f"py3-none-manylinux_2_99_{os.uname().machine}"
     can_run, findings = doctor(building.write_zip(tmp_path / f"x-1.0-{tag}.whl", {"x.py": ""}))

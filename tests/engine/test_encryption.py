@@ -225,12 +225,14 @@ def intact_command(*arguments, **options):
 def test_the_command_line_takes_the_password_from_a_file_stdin_or_the_environment(archive, tmp_path):
     (tmp_path / "password").write_text("sesame\nmore\n")
     file = ["--password-file", tmp_path / "password"]
-    for command in (["verify", archive], ["ls", archive], ["stat", archive], ["info", archive]):
+    for command in (["verify", archive], ["ls", archive], ["stat", archive], ["info", archive], ["doctor", archive]):
         assert intact_command(*command, *file).returncode == 0
     assert intact_command("extract", *file, archive, tmp_path / "out").returncode == 0
     assert (tmp_path / "out/secret/data").read_bytes() == FILES["secret/data"]
     run = ["run", "--password-file", "-", archive, "-c", "import secret.module, sys; print(sys.stdin.read(), secret.module.answer)"]
     assert intact_command(*run, input="sesame\nrest").stdout == "rest 42\n"
+    done = intact_command("trace", *run[1:], input="sesame\nrest")
+    assert done.stdout == "rest 42\n" and "secret.module" in done.stderr
     assert intact_command("verify", archive, env={**os.environ, "INTACT_PASSWORD": "sesame"}).returncode == 0
 
 

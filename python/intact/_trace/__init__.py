@@ -122,7 +122,14 @@ def _replace(path: str, data: bytes) -> None:
         raise
 
 
-def run(title: str, output: str, program: list[str], archives: list[str], options: dict[str, Any]) -> int:
+def run(
+    title: str,
+    output: str,
+    program: list[str],
+    archives: list[str],
+    options: dict[str, Any],
+    password_file: str | None,
+) -> int:
     """Run a program as ``intact run`` does, and write a trace of it when the interpreter ends; "" is stderr.
 
     Written last of all that is registered for the end, when threads are through, and by this process alone: children that
@@ -132,8 +139,10 @@ def run(title: str, output: str, program: list[str], archives: list[str], option
 
     import intact
     from intact import _run
+    from intact._password_file import PasswordFile
 
     process, trace, interrupted = os.getpid(), Trace(title), False
+    password = PasswordFile(password_file)
 
     def finish() -> None:
         if os.getpid() != process:
@@ -147,7 +156,7 @@ def run(title: str, output: str, program: list[str], archives: list[str], option
     trace.__enter__()
     try:
         for archive in archives:
-            intact.mount(archive, **options)
+            intact.mount(archive, **options, password=password)
     except (intact.Error, OSError) as error:
         print(f"intact: {error}", file=sys.stderr)
         return 1
