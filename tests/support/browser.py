@@ -1,5 +1,6 @@
 """Chromium without a window: what a page looks like once its scripts have run."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ def _chromium(profile, *arguments):
     program = shutil.which("chromium")
     assert program, "chromium is missing: tools/setup.sh installs it"
     command = [program, *_OPTIONS, f"--user-data-dir={profile}", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, timeout=300).stdout.decode()
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer's
+    return subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment).stdout.decode()
 
 
 def document(profile, url):
