@@ -95,9 +95,11 @@ struct Root {
 
 class Snapshot {
  public:
-  explicit Snapshot(std::vector<MountPtr> newest_first);
+  explicit Snapshot(std::vector<MountPtr> newest_first, std::uint64_t version = 0);
 
   const std::vector<MountPtr>& mounts() const { return mounts_; }
+  // How many its tree had before it.
+  std::uint64_t version() const { return version_; }
 
   // The root that `path` is, or lies below, and the rest without its leading '/'; null if none. `path` is
   // absolute; what follows the root need not be normal. Allocates nothing.
@@ -138,6 +140,7 @@ class Snapshot {
   std::uint32_t* top_level_slot(std::string_view name);
 
   std::vector<MountPtr> mounts_;
+  std::uint64_t version_;
   std::vector<Root> roots_;           // sorted by path
   std::vector<std::uint32_t> outer_;  // for each root the longest other root that is a prefix of it, or kNone
   std::vector<TopLevel> top_level_;

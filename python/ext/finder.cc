@@ -200,6 +200,13 @@ bool read_arguments(std::span<const char* const> names, std::span<PyObject*> val
   return false;
 }
 
+// Other interpreters mount and unmount, too: this one's sys.path follows before it is walked. False with an exception set.
+bool follow_tree(ModuleState& state) {
+  const std::uint64_t version = ReadGuard(engine().tree)->version();
+  if (!state.tree_watcher || state.tree_version.exchange(version) == version) return true;
+  return static_cast<bool>(py_call(state.tree_watcher.get()));
+}
+
 // find_spec(fullname, path=None, target=None)
 PyObject* finder_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* args, std::size_t count,
                            PyObject* keywords) {
@@ -211,6 +218,7 @@ PyObject* finder_find_spec(PyObject* self, PyTypeObject* type, PyObject* const* 
   ModuleState& state = type_state(type);
   if (const PyRef watcher = dict_item(state.watched.get(), fullname)) return py_call(watcher.get(), fullname).release();
   if (PyErr_Occurred()) return nullptr;
+  if (!follow_tree(state)) return nullptr;
   PyRef spec;
   {
     const ReadGuard tree(engine().tree);

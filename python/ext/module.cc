@@ -196,6 +196,13 @@ PyObject* watch(PyObject* module, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* watch_tree(PyObject* module, PyObject* watcher) {
+  ModuleState& state = module_state(module);
+  state.tree_version = ReadGuard(engine().tree)->version();
+  state.tree_watcher = PyRef::borrow(watcher);
+  Py_RETURN_NONE;
+}
+
 // The names of the libraries that the shared object in a bytes-like object needs (DT_NEEDED).
 PyObject* needed(PyObject* module, PyObject* object) {
   Py_buffer buffer;
@@ -312,7 +319,7 @@ int exec(PyObject* module) {
 }
 
 // The module's types hold the module, which holds them, and so do importlib's (SourceFileLoader has a function of ours)
-// and who is asked for a watched module: only the collector can end a sub-interpreter's. What else the state holds
+// and who is asked for a watched module or told of the tree: only the collector can end a sub-interpreter's. What else the state holds
 // leads back to none of these. Clearing the types is enough to break the circle.
 int traverse_module(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<const ModuleState*>(PyModule_GetState(module));
@@ -325,6 +332,7 @@ int traverse_module(PyObject* module, visitproc visit, void* arg) {
                             &state->bytecode_loader_type,
                             &state->extension_loader_type,
                             &state->watched,
+                            &state->tree_watcher,
                             &state->module_spec_type,
                             &state->call_with_frames_removed,
                             &state->file_get_data,
@@ -371,6 +379,7 @@ PyMethodDef kFunctions[] = {
     {"_trace_start", trace_start, METH_NOARGS, nullptr},
     {"_trace_stop", trace_stop, METH_O, nullptr},
     {"_watch", watch, METH_VARARGS, nullptr},
+    {"_watch_tree", watch_tree, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -6,7 +6,8 @@
 namespace intact {
 namespace {
 
-constexpr long kPausedThreshold = 100'000;  // container objects, net, before the youngest generation is collected
+// Container objects, net, before the youngest generation is collected. A number that no program chooses.
+constexpr long kPausedThreshold = 100'003;
 
 // gc.get_threshold() with another first number; null if there is nothing to change or on failure.
 PyRef with_first(const PyRef& thresholds, PyObject* first) {
@@ -50,11 +51,12 @@ void resume(ModuleState& state) {
   PyObject *type, *value, *traceback;  // an import that failed ends here too
   PyErr_Fetch(&type, &value, &traceback);
   const PyRef now = py_call(state.gc_get_threshold.get());
-  if (first_of(now) == kPausedThreshold) {
+  const PyRef paused = PyRef::steal(PyLong_FromLong(kPausedThreshold));
+  const PyRef ours = paused ? with_first(before, paused.get()) : PyRef();
+  if (now && ours && PyObject_RichCompareBool(now.get(), ours.get(), Py_EQ) == 1) {
     const PyRef counts = py_call(state.gc_get_count.get());
     if (first_of(counts) > first_of(before)) promote(state);  // else the collector would start at once
-    const PyRef restored = with_first(now, PyTuple_GET_ITEM(before.get(), 0));
-    if (restored) PyRef::steal(PyObject_CallObject(state.gc_set_threshold.get(), restored.get()));
+    PyRef::steal(PyObject_CallObject(state.gc_set_threshold.get(), before.get()));
   }
   PyErr_Clear();
   PyErr_Restore(type, value, traceback);

@@ -106,7 +106,7 @@ def _is_program(path: str) -> bool:
     if os.path.isdir(path):
         return False
     mount = Mount(path, os.path.abspath(path), path, ())
-    return mount.format == "app" or "__main__.py" in mount or "__main__.pyc" in mount
+    return mount.format == "app" or (mount.format == "zip" and ("__main__.py" in mount or "__main__.pyc" in mount))
 
 
 # ---- doctor

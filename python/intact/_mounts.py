@@ -29,6 +29,7 @@ _lock = _thread.RLock()
 _mounted: list[Mount] = []  # newest first; under _lock, or copied at once
 app: Mount | None = None  # that this process is, if it is one
 _on_path: set[str] = set()  # roots that we put on sys.path; under _lock
+_shown: set[str] = set()  # roots that sys.path was made to show; under _lock
 
 
 class Mount(_engine.Mount):
@@ -55,11 +56,8 @@ class Mount(_engine.Mount):
                 _mounted.remove(self)
             gone = self._detach()
             self._given = self._copy = None
-            if gone and not any(other.root == self.root for other in _mounted):
-                _forget_path(self.root)
-                if self.root in _on_path and self.root in (sys.path or ()):  # None while the interpreter ends
-                    sys.path.remove(self.root)
-                _on_path.discard(self.root)
+            if gone and self.root not in _engine._roots():
+                _leave_path(self.root)
         if gone:
             _log("unmounted %s", self.root)
         return gone
@@ -170,7 +168,6 @@ def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) ->
     with _lock:
         mounted._attach()
         _mounted.insert(0, mounted)
-        _forget_path(mounted.root)
         _show_on_path(mounted.root)
     _log("mounted %s: %d files", mounted.root, mounted)
     return mounted
@@ -183,7 +180,7 @@ def adopt(attached: _engine.Mount) -> Mount:
     with _lock:
         _mounted.insert(0, mounted)
         _on_path.add(mounted.root)
-        _forget_path(mounted.root)
+        _show_on_path(mounted.root)
     return mounted
 
 
@@ -194,6 +191,8 @@ def mounts() -> tuple[Mount, ...]:
 
 def _show_on_path(root: str) -> None:
     """Roots stand at the end of ``sys.path``, newest first, so that whatever walks it agrees with the finder."""
+    _forget_path(root)
+    _shown.add(root)
     if root in sys.path:
         return
     roots = set(_engine._roots())
@@ -202,11 +201,35 @@ def _show_on_path(root: str) -> None:
     _on_path.add(root)
 
 
+def _leave_path(root: str) -> None:
+    """Have ``sys.path`` as it would be had there never been that root."""
+    _forget_path(root)
+    _shown.discard(root)
+    if root in _on_path and root in (sys.path or ()):  # None while the interpreter ends
+        sys.path.remove(root)
+    _on_path.discard(root)
+
+
 def _forget_path(root: str) -> None:
     """Let path hooks look anew at the root and what is below it."""
     below = root + "/"
-    for path in [p for p in list(sys.path_importer_cache or ()) if p == root or p.startswith(below)]:
-        sys.path_importer_cache.pop(path, None)
+    for path in list(sys.path_importer_cache or ()):
+        absolute = path if path.startswith("/") else os.path.abspath(path)
+        if absolute == root or absolute.startswith(below):
+            sys.path_importer_cache.pop(path, None)
+
+
+def _follow_tree() -> None:
+    """Have ``sys.path`` show what other interpreters have mounted since, and no more what they have unmounted."""
+    if sys.path is None:  # the interpreter ends
+        return
+    with _lock:
+        roots = _engine._roots()
+        for root in _shown.difference(roots):
+            _leave_path(root)
+        for root in reversed(roots):
+            if root not in _shown:
+                _show_on_path(root)
 
 
 def _log(message: str, root: str, counted: Mount | None = None) -> None:
@@ -216,8 +239,8 @@ def _log(message: str, root: str, counted: Mount | None = None) -> None:
         logging.getLogger("intact").debug(message, root, *(() if counted is None else (len(counted),)))
 
 
-def _handing_over(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, which starts programs, such that a python among them is handed the mounts."""
+def _handing_over(function: Callable[..., Any], module: str) -> Callable[..., Any]:
+    """`function` of that module, which starts programs, such that a python among them is handed the mounts."""
 
     def start(*arguments: Any, **options: Any) -> Any:
         if not _mounted:
@@ -226,7 +249,8 @@ def _handing_over(function: Callable[..., Any]) -> Callable[..., Any]:
 
         return _children.start(function, arguments, options)
 
-    start.__name__, start.__qualname__, start.__doc__ = function.__name__, function.__qualname__, function.__doc__
+    start.__module__, start.__doc__ = module, function.__doc__
+    start.__name__, start.__qualname__ = function.__name__, function.__qualname__
     start.__wrapped__ = function  # type: ignore[attr-defined]
     start.__text_signature__ = getattr(function, "__text_signature__", None)  # type: ignore[attr-defined]
     return start
@@ -246,11 +270,11 @@ def _find_patching(name: str) -> ModuleSpec | None:
 def _watch_starts() -> None:
     """Patch what starts programs. _children.py itself is loaded when there is something to hand over."""
     for name in ("execv", "execve", "posix_spawn", "posix_spawnp"):
-        setattr(os, name, _handing_over(getattr(os, name)))
+        setattr(os, name, _handing_over(getattr(os, name), "os"))
     os.supports_fd.add(os.execve)
     for module, name in (("_posixsubprocess", "fork_exec"), ("subprocess", "_fork_exec")):
         if hasattr(sys.modules.get(module), name):
-            setattr(sys.modules[module], name, _handing_over(getattr(sys.modules[module], name)))
+            setattr(sys.modules[module], name, _handing_over(getattr(sys.modules[module], name), "_posixsubprocess"))
     _engine._watch("_posixsubprocess", _find_patching)
 
 
@@ -281,8 +305,8 @@ def _install() -> None:
         own = [names.index(name) for name in ("BuiltinImporter", "FrozenImporter", "PathFinder") if name in names]
         sys.meta_path.insert(min(own, default=len(names)), _engine.Finder())
     sys.path_hooks.insert(0, _engine.EntryFinder)
-    for root in reversed(_engine._roots()):
-        _show_on_path(root)
+    _engine._watch_tree(_follow_tree)
+    _follow_tree()
     _watch_forks()
     _watch_starts()
     _watch_readers()

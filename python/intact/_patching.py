@@ -14,17 +14,36 @@ if TYPE_CHECKING:
 
 
 def find_spec(name: str) -> ModuleSpec | None:
-    """The spec that the other finders have, with a loader that patches."""
+    """The spec that the finders behind ours have, with a loader that patches."""
     parent = sys.modules.get(name.rpartition(".")[0])
     path = parent.__path__ if parent else None
-    for finder in sys.meta_path:
-        spec = None if isinstance(finder, _engine.Finder) else finder.find_spec(name, path)
-        if spec is None:
-            continue
-        if spec.loader is not None:  # as a namespace may have it
-            spec.loader = _Patching(spec.loader)  # type: ignore[assignment]
-        return spec
+    finders = list(sys.meta_path)
+    ours = [i for i, finder in enumerate(finders) if isinstance(finder, _engine.Finder)]
+    for finder in finders[ours[0] + 1 if ours else 0 :]:
+        find = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = None if find is None else find(name, path, None)
+        if spec is not None:
+            _have_patched(spec)
+            return spec
     return None
+
+
+def _have_patched(spec: ModuleSpec) -> None:
+    loader: Any = spec.loader
+    if loader is None:  # of a namespace
+        return
+    if isinstance(loader, type) or not hasattr(loader, "__dict__"):
+        spec.loader = _Patching(loader)  # type: ignore[assignment]
+    else:
+        loader.exec_module = _load_and_patch
+
+
+def _load_and_patch(module: Any) -> None:
+    """In the place of its loader's exec_module."""
+    loader = module.__spec__.loader
+    loader.__dict__.pop("exec_module", None)
+    loader.exec_module(module)
+    apply(module)
 
 
 class _Patching:
@@ -34,6 +53,8 @@ class _Patching:
         self._loader = loader
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_loader":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._loader, name)  # for who asks the loader of a module that is not loaded: pkgutil, runpy
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -52,7 +73,7 @@ def apply(module: Any) -> None:
 
 
 def _patch_starts(module: Any) -> None:
-    module.fork_exec = _mounts._handing_over(module.fork_exec)
+    module.fork_exec = _mounts._handing_over(module.fork_exec, module.__name__)
 
 
 def _patch_readers(module: Any) -> None:
@@ -84,7 +105,7 @@ def _patch_metadata(module: Any) -> None:
             return original(self, filename)
         return None if content is None else content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
-    read_text.__doc__ = original.__doc__
+    read_text.__module__, read_text.__qualname__, read_text.__doc__ = original.__module__, original.__qualname__, original.__doc__
     module.PathDistribution.read_text = read_text
 
 

@@ -183,7 +183,7 @@ def test_child_forked_beside_an_import_is_not_in_that_import(tmp_path):
         tmp_path / "a.zip", {"waits.py": "import sys; sys.inside.set(); sys.go_on.wait()", "quick.py": ""}
     )
     printed = building.output_of("-c", textwrap.dedent(IN_AN_IMPORT), archive, flags=("-W", "ignore"))
-    assert printed == "20 100000 True\nTrue\n"
+    assert printed == "20 100003 True\nTrue\n"
 
 
 def test_a_module_that_forks_while_it_is_imported_is_imported_in_both(tmp_path):
@@ -198,7 +198,7 @@ def test_a_module_that_forks_while_it_is_imported_is_imported_in_both(tmp_path):
     tree = {"forks.py": textwrap.dedent(body), "deep/__init__.py": "", "deep/leaf.py": "", "deep/other.py": "n = 3"}
     program = (
         "import gc, os, sys, intact; before = gc.get_threshold(); intact.mount(sys.argv[1]); import forks\n"
-        "good = gc.get_threshold() == before and forks.paused == 100_000 and forks.deep.other.n == 3\n"
+        "good = gc.get_threshold() == before and forks.paused == 100_003 and forks.deep.other.n == 3\n"
         "if not forks.child: os._exit(30 + good)\n"
         "print(forks.status, good)"
     )
