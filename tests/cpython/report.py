@@ -4,6 +4,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import skips
 from suites import SUITES
 
 HERE = Path(__file__).resolve().parent
@@ -19,7 +20,7 @@ def words(row):
 
 def write(version, full_version, table):
     """Takes the figures of one version; suites that were not run keep theirs."""
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures = _figures()
     rows = {(row["suite"], row["mode"]): row for row in figures.get(version, {}).get("suites", [])}
     rows |= {(row["suite"], row["mode"]): row for row in table}
     order = [(suite, mode) for suite, (_, modes) in SUITES.items() for mode in modes]
@@ -32,18 +33,30 @@ def page():
     """The page as it has to be."""
     text = PAGE.read_text()
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    return before + BEGIN + "\n\n" + "\n".join([*_tables(), *_list()]) + "\n" + END + after
+    return before + BEGIN + "\n\n" + "\n".join([*_tables(), *_skips(), *_list()]) + "\n" + END + after
+
+
+def _figures():
+    return json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
 
 
 def _tables():
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    for version in figures.values():
+    for version in _figures().values():
         yield f"### Python {version['python']}\n"
         yield "| suite | in place of CPython's | " + " | ".join(COLUMNS) + " |"
         yield "|---|---|" + "---:|" * len(COLUMNS)
         for row in version["suites"]:
             yield f"| {row['suite']} | {row['mode']} | " + " | ".join(str(row.get(c, 0)) for c in COLUMNS) + " |"
         yield ""
+
+
+def _skips():
+    yield "## Skipped by CPython itself\n"
+    yield "These are skipped without us, too; the driver fails where a test is skipped only with us."
+    yield "The reasons are the suites' own. A class or module of which all is skipped stands for its tests.\n"
+    for version in _figures().values():
+        if lines := list(skips.table(version["suites"])):
+            yield from (f"### Skipped on Python {version['python']}\n", *lines, "")
 
 
 def _list():

@@ -6,7 +6,7 @@ pass. A run in which no call reached us fails.
 
     python tests/cpython/run.py [--python PATH] [--site DIR] [--only SUITE] [--mode MODE] [--write] [-v]
 
---write puts the figures into figures.json, from which docs/compliance.md has them (report.py).
+--write puts the figures, and what is skipped, into figures.json, from which docs/compliance.md has them (report.py).
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 import report
+import skips
 from suites import SUITES
 
 HERE = Path(__file__).resolve().parent
@@ -190,6 +191,8 @@ def main(arguments=None):
             ran += figures["run"]
             wrong += len(complaints)
             table.append({"suite": suite, "mode": mode, "calls": calls, **figures})
+            if reasons := skips.by_reason(ours, theirs):
+                table[-1]["skips"] = reasons
             print(f"{suite}, {mode}, {python.full_version}: " + report.words(table[-1]), flush=True)
             for complaint in complaints:
                 text = complaint if options.verbose else complaint[:2000]

@@ -12,9 +12,9 @@ DRIVER = Path(__file__).resolve().parents[1] / "cpython"
 
 @pytest.fixture
 def driver(monkeypatch):
-    """Its modules: run, report, suites."""
+    """Its modules: run, report, skips, suites."""
     monkeypatch.syspath_prepend(str(DRIVER))
-    names = ("run", "report", "suites")
+    names = ("run", "report", "skips", "suites")
     for name in names:
         monkeypatch.delitem(sys.modules, name, raising=False)
     import run
@@ -50,6 +50,15 @@ def test_every_suite_has_figures_for_every_version(driver):
         assert all(row["calls"] > 0 and row["run"] > 0 for row in figures["suites"])
 
 
+def test_the_page_says_why_each_skipped_test_is_skipped(driver):
+    import json
+
+    for version, figures in json.loads(driver.report.FIGURES.read_text()).items():
+        for row in figures["suites"]:
+            said = sum(sum(tests.values()) for tests in row.get("skips", {}).values())
+            assert said == row.get("skipped", 0), (version, row["suite"], row["mode"], "run tests/cpython/run.py --write")
+
+
 PASSED, FAILED, SKIPPED = ("passed", ""), ("failed", "why"), ("skipped", "why")
 
 
@@ -72,6 +81,19 @@ PASSED, FAILED, SKIPPED = ("passed", ""), ("failed", "why"), ("skipped", "why")
 def test_what_it_complains_of(driver, ours, theirs, listed, complaint):
     _, complaints = driver.compare(ours, theirs, listed)
     assert [text.startswith(complaint or "") for text in complaints] == [True] * (complaint is not None)
+
+
+def test_what_is_skipped_stands_under_its_reason_and_a_class_skipped_whole_once(driver):
+    theirs = {f"test.m.{name}": SKIPPED for name in ("Whole.a", "Whole.b", "Part.a", "Ours.a", "One.a")}
+    theirs |= {"unittest.loader.ModuleSkipped.test.n": ("skipped", "no |"), "setUpClass (test.m.Early)": SKIPPED}
+    ours = theirs | {"test.m.Part.b": PASSED, "test.m.Ours.a": PASSED, "test.m.Ours.b": SKIPPED}
+    skips = driver.skips.by_reason(ours, theirs)
+    assert skips == {"why": {"m.Whole": 2, "m.Part.a": 1, "m.One.a": 1, "m.Early": 1}, "no |": {"n": 1}}
+    rows = [{"suite": suite, "mode": mode, "skips": skips} for suite, mode in (("s", "one"), ("s", "two"), ("u", "one"))]
+    assert list(driver.skips.table(rows))[2:] == [
+        "| no \\| | s: 1, u: 1 | `n` |",
+        "| why | s: 5, u: 5 | `m.Early`<br>`m.One.a`<br>`m.Part.a`<br>`m.Whole` |",
+    ]
 
 
 def test_a_suite_of_cpythons_passes_with_our_importer(driver, tests_of_cpython, interpreter, capsys):
