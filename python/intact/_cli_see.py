@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from intact import _password_file
+from intact import PasswordError, _password_file
 from intact._mounts import Mount
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
@@ -102,11 +102,15 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _is_program(path: str) -> bool:
-    """Whether python itself runs it: an app of ours, or anybody's zip with a __main__."""
+    """Whether python itself runs it: an app of ours, or anybody's zip with a __main__ that is not encrypted."""
     if os.path.isdir(path):
         return False
-    mount = Mount(path, os.path.abspath(path), path, ())
-    return mount.format == "app" or (mount.format == "zip" and ("__main__.py" in mount or "__main__.pyc" in mount))
+    try:
+        mount = Mount(path, os.path.abspath(path), path, ())
+    except PasswordError:  # of no zip, which is listed without
+        return False
+    main = {row[0]: row[-1] for row in mount._members() if row[0] in ("__main__.py", "__main__.pyc")}
+    return mount.format == "app" or (mount.format == "zip" and bool(main) and not any(main.values()))
 
 
 # ---- doctor
