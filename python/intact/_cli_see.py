@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from intact import _password_file
+from intact import PasswordError, _password_file
 from intact._mounts import Mount
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
@@ -26,7 +26,7 @@ The file is written when the program ends, however it does, and the exit code is
 _DOCTOR_EXAMPLES = """\
 examples:
   intact doctor                      whether native code runs from memory here
-  intact doctor app.pyz              and whether this app, wheel, zip or directory does
+  intact doctor app.pyz              and whether this app, archive, wheel or directory does
   intact doctor --json app.pyz
 
 The exit code is 1 if something will not run, and 0 if all will."""
@@ -49,7 +49,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
     doctor = commands.add_parser(
         "doctor", help="why something cannot run here", epilog=_DOCTOR_EXAMPLES, formatter_class=formatter
     )
-    doctor.add_argument("archive", nargs="?", metavar="ARCHIVE", help="app, zip archive, wheel or directory")
+    doctor.add_argument("archive", nargs="?", metavar="ARCHIVE", help="app, archive, wheel or directory")
     doctor.add_argument("--extract", metavar="DIR", help="as if shared objects could be put there")
     doctor.add_argument("--json", action="store_true", help="print JSON for scripts")
     _password_file.add_option(doctor)
@@ -62,7 +62,7 @@ def add_archives(command: argparse.ArgumentParser) -> None:
         "archives",
         nargs="*",
         metavar="ARCHIVE",
-        help="zip archive, wheel or directory; the last one wins where names clash",
+        help="archive, wheel or directory; the last one wins where names clash",
     )
     command.add_argument("--first", action="store_true", help="let the archives shadow the standard library")
     command.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
@@ -102,11 +102,15 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _is_program(path: str) -> bool:
-    """Whether python itself runs it: an app of ours, or anybody's zip with a __main__."""
+    """Whether python itself runs it: an app of ours, or anybody's zip with a __main__ that is not encrypted."""
     if os.path.isdir(path):
         return False
-    mount = Mount(path, os.path.abspath(path), path, ())
-    return mount.format == "app" or (mount.format == "zip" and ("__main__.py" in mount or "__main__.pyc" in mount))
+    try:
+        mount = Mount(path, os.path.abspath(path), path, ())
+    except PasswordError:  # of no zip, which is listed without
+        return False
+    main = {row[0]: row[-1] for row in mount._members() if row[0] in ("__main__.py", "__main__.pyc")}
+    return mount.format == "app" or (mount.format == "zip" and bool(main) and not any(main.values()))
 
 
 # ---- doctor

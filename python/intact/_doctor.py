@@ -162,19 +162,30 @@ def _files_switch() -> Finding:
 
 
 def _extract_directory(directory: str) -> Finding:
-    """Whether shared objects can be written there and executed."""
+    """Whether shared objects can be written there and executed; what is made of it for that is removed."""
+    made = []
+    above = place = os.path.abspath(directory)
+    while not os.path.lexists(above):
+        made.append(above)
+        above = os.path.dirname(above)
 
     def attempt() -> None:
-        os.makedirs(directory, 0o700, exist_ok=True)
-        path = os.path.join(directory, f".intact-{os.urandom(8).hex()}")
+        os.makedirs(place, 0o700, exist_ok=True)
+        path = os.path.join(place, f".intact-{os.urandom(8).hex()}")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o700)
         os.unlink(path)
         os.ftruncate(descriptor, mmap.PAGESIZE)
         _map_executable(descriptor)
 
     error = _in_child(attempt)
+    for path in made:
+        try:
+            os.rmdir(path)
+        except OSError:  # it was not made, or somebody uses it
+            pass
     if error is None:
-        return Finding("extract", "ok", f"{directory}: shared objects can be loaded from there")
+        would = ", which would be made" if made else ""
+        return Finding("extract", "ok", f"{directory}{would}: shared objects can be loaded from there")
     remedy = "name a directory that can be written to, not mounted noexec"
     return Finding("extract", "fail", f"{directory}: {error}", "", remedy)
 

@@ -106,7 +106,8 @@ def mount(
     prefixes: directories of the archive whose content counts as its root, such as ``("src",)``. A wheel's
         ``.data/purelib`` and ``.data/platlib`` always do.
     first: let its modules shadow the standard library's (never the built-in and frozen ones).
-    files: whether the C library's file functions are answered below the root; by default yes, unless INTACT_FILES=0.
+    files: whether the C library's file functions are answered below the root; by default yes, unless INTACT_FILES=0. Without
+        them importlib.resources, which opens files by path, finds none.
     extract: a directory for shared objects, used only where the system refuses to execute memory.
     shared: whether every interpreter of the process that imports intact imports from it. With ``shared=False`` the one that
         mounts does, alone, and the mount ends with it; its files are the process's all the same, for who knows their paths.

@@ -267,6 +267,26 @@ def test_errors_in_a_module_pass_through(importer):
     assert "raising" not in sys.modules
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_namespace_package_is_imported_whatever_other_mounts_have(importer, order):
+    """A mount without the directory that is searched after the one with it made the import PhysfsNotFound."""
+    for name, tree in [("other.zip", {"other.py": ""}), ("py.zip", TREE | {"ns/part3.py": "flag = 3"})][::order]:
+        mount(tree, name)
+    assert importlib.import_module("ns.part3").flag == 3
+    program = {}
+    exec("from module import namespace", program)
+    assert list(program["namespace"].__path__) == ["module/namespace"]
+
+
+def test_a_module_that_is_unmounted_before_it_runs_is_not_found(importer):
+    mount({"gone.py": ""})
+    spec = importer.find_spec("gone")
+    physfs.unmount("py.zip")
+    mount({"other.py": ""}, "other.zip")
+    with pytest.raises(physfs.PhysfsNotFound):
+        importer.exec_module(importlib.util.module_from_spec(spec))
+
+
 def test_reload(importer):
     mount({"reloaded.py": "value = 1"}, "old.zip")
     module = importlib.import_module("reloaded")

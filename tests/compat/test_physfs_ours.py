@@ -70,6 +70,20 @@ def test_damage_is_told(ours):
         ours.cat("a.txt")
 
 
+def test_an_encrypted_archive_is_unsupported(ours, monkeypatch, tmp_path):
+    """An error of the engine's, PasswordError, came out."""
+    from intact.compat.memory_importer import PhysfsImporter
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("hidden")
+    subprocess.run(["7zz", "a", "-bd", "-psesame", "-mhe=on", "enc.7z", "a.txt"], check=True, stdout=subprocess.DEVNULL)
+    content = (tmp_path / "enc.7z").read_bytes()
+    for call in (ours.mount, lambda name: ours.mount_memory(content, name), PhysfsImporter):
+        with pytest.raises(ours.PhysfsRuntimeError, match=r"^Failure\. Reason: \[unsupported\]"):
+            call("enc.7z")
+    assert ours.ls() == []
+
+
 def test_an_archive_stays_open(ours, monkeypatch, tmp_path):
     """The original opens it anew for each file."""
     monkeypatch.chdir(tmp_path)

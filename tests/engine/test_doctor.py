@@ -158,6 +158,18 @@ def test_files_that_are_switched_off_are_told():
     assert can_run and findings["INTACT_FILES"]["status"] == "warn"
 
 
+def test_a_directory_for_shared_objects_that_is_not_there_is_tried_and_leaves_nothing(tmp_path):
+    """It stayed, with those above it."""
+    (tmp_path / "kept").mkdir()
+    for path in (tmp_path / "kept", tmp_path / "kept" / "a" / "b", tmp_path / "c"):
+        _, findings = doctor("--extract", path)
+        assert findings["extract"]["status"] == "ok"
+        assert ("would be made" in findings["extract"]["what"]) == (path.name != "kept")
+    _, findings = doctor("--extract", "d//e/../f", cwd=tmp_path)
+    assert findings["extract"]["status"] == "ok"
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["kept"]
+
+
 def test_a_directory_for_shared_objects_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     can_run, findings = doctor("--extract", tmp_path / "file" / "below")

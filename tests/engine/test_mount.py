@@ -3,11 +3,13 @@
 import array
 import gc
 import importlib
+import importlib.resources
 import io
 import logging
 import mmap
 import os
 import pathlib
+import pkgutil
 import sys
 import weakref
 import zipfile
@@ -363,6 +365,16 @@ def test_files_of_a_mount_that_says_no_are_not_answered(archive):
     assert not mounted.files
     with pytest.raises(OSError):
         open(f"{archive}/top.py")
+
+
+def test_resources_of_a_mount_without_files_are_read_by_its_loader_alone(tmp_path):
+    archive = building.write_zip(tmp_path / "app.zip", {"quiet/__init__.py": "", "quiet/data.txt": "data"})
+    intact.mount(archive, files=False)
+    with pytest.raises(NotADirectoryError):
+        list(importlib.resources.files("quiet").iterdir())
+    with pytest.raises(NotADirectoryError):
+        importlib.resources.files("quiet").joinpath("data.txt").read_text()
+    assert pkgutil.get_data("quiet", "data.txt") == b"data"
 
 
 def test_archive_itself_is_still_a_file(archive):

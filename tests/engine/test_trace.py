@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import traceback
 
@@ -309,6 +310,37 @@ def test_a_zip_with_a_main_runs_as_python_runs_it_with_its_arguments(tmp_path):
     target = tmp_path / "trace.json"
     assert trace(app, "-o", str(target), "--", "x").stdout == f"{[app, 'x']}\n"
     assert "part" in traced_names(target)
+
+
+def tar(path, tree):
+    building.write_files(path.with_suffix(".in"), tree)
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(path.with_suffix(".in"), "")
+
+
+def sevenzip(*options):
+    def write(path, tree):
+        building.write_files(path.with_suffix(".in"), tree)
+        command = ["7zz", "a", "-bd", "-psesame", *options, path, "."]
+        subprocess.run(command, cwd=path.with_suffix(".in"), check=True, stdout=subprocess.DEVNULL)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("app.tar.gz", tar), ("app.zip", sevenzip("-mem=ZipCrypto")), ("app.7z", sevenzip()), ("hidden.7z", sevenzip("-mhe=on"))],
+)
+def test_what_python_itself_does_not_run_is_mounted_as_with_intact_run(tmp_path, name, write):
+    """Of an encrypted zip the password was dropped and what it hides was compiled."""
+    write(tmp_path / name, {"__main__.py": "raise SystemExit('ran')", "part.py": "value = 42\n"})
+    (tmp_path / "password").write_text("sesame")
+    arguments = [str(tmp_path / name), "--password-file", str(tmp_path / "password")]
+    typed = "import part; print(part.value)\n"
+    run = building.python("-m", "intact", "run", *arguments, stdin=typed)
+    done = trace(*arguments, stdin=typed)
+    assert (done.returncode, done.stdout) == (run.returncode, run.stdout) and "42" in run.stdout, done.stderr
+    assert " part\n" in done.stderr and "ran" not in done.stderr
 
 
 def test_a_child_that_a_fork_made_writes_no_trace(archive, tmp_path):

@@ -100,6 +100,20 @@ def test_what_zipimport_deprecates_is_there_as_long_as_there(archive):
         assert ours.find_loader("missing") == (None, [])
 
 
+def test_where_it_differs_on_purpose_is_where_docs_importer_says(tmp_path):
+    archive = building.write_zip(tmp_path / "app.zip", {"syntax.py": "1 +\n", "pkg": None, "pkg/__init__.py": ""})
+    told = []
+    for kind in (zipimport.zipimporter, intact.zipimporter):
+        importer = kind(archive)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = importer.load_module("pkg")
+        del sys.modules["pkg"]
+        told.append([outcome(importer.get_data, "pkg/"), module.__package__, bool(module.__cached__)])
+        told[-1] += [outcome(getattr(importer, each), "syntax") is SyntaxError for each in ("find_spec", "get_filename", "get_code")]
+    assert told == [[b"", None, False, True, True, True], [OSError, "pkg", True, False, False, True]]
+
+
 def test_load_module_runs_a_module_again(archive):
     ours = intact.zipimporter(archive)
     with warnings.catch_warnings():

@@ -71,7 +71,7 @@ class PhysfsImporter:
         path = _origin(module).replace(_SCHEME, "")
         try:
             data = physfs.cat(path)
-        except physfs.PhysfsRuntimeError:
+        except (physfs.PhysfsNotFound, physfs.PhysfsRuntimeError):  # what the mount searched last says of a directory
             if physfs.stat(path).filetype != physfs.PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY:
                 raise
             return

@@ -262,7 +262,7 @@ def _open(given: str | Buffer, name: str) -> _engine.Mount | _Directory:
     except ArchiveError as error:
         unknown = (error.reason or "").startswith(("of no known", "no end of central directory"))
         raise _failure("unsupported" if unknown else "corrupted") from error
-    except (BufferError, ValueError) as error:
+    except (BufferError, PasswordError, ValueError) as error:
         raise _failure("unsupported") from error
     except OSError as error:
         raise _failure(_strerror(error)) from error
