@@ -98,6 +98,9 @@ Result<std::optional<Bytes>> gunzip(const Input& input, std::uint64_t most) {
     INTACT_ASSIGN(const std::size_t used, unpack_member(decoder.get(), packed, output, most, offset));
     packed = packed.subspan(used);
   }
+  const auto is_zero = [](std::byte byte) { return byte == std::byte{}; };
+  if (!std::all_of(packed.begin(), packed.end(), is_zero))
+    return broken("neither gzip data nor padding behind gzip data", whole.size() - packed.size());
   return std::optional(Bytes::borrow({output.memory.get(), output.size}, output.memory));
 }
 

@@ -42,11 +42,17 @@ TEST_P(Gzip, UnpacksAllMembersAfterOneAnother) {
   EXPECT_EQ((*bytes)->text(), first + second);
 }
 
-TEST_P(Gzip, IgnoresWhatFollowsTheLastMember) {
-  for (const std::string& rest : {std::string(1000, '\0'), std::string("garbage"), std::string("\x1f\x8b")}) {
+TEST_P(Gzip, TakesZerosBehindTheLastMemberAndNothingElse) {
+  const auto padded = unpack(gzip("text") + std::string(1000, '\0'), GetParam());
+  ASSERT_TRUE(padded && *padded);
+  EXPECT_EQ((*padded)->text(), "text");
+  std::string second = gzip("more");
+  second[0] ^= 1;
+  for (const std::string& rest : {std::string("garbage"), std::string("\x1f\x8b"), second}) {
     const auto bytes = unpack(gzip("text") + rest, GetParam());
-    ASSERT_TRUE(bytes && *bytes);
-    EXPECT_EQ((*bytes)->text(), "text");
+    ASSERT_FALSE(bytes);
+    EXPECT_EQ(bytes.error().code, ErrorCode::kArchive);
+    EXPECT_EQ(bytes.error().offset, gzip("text").size());
   }
 }
 
