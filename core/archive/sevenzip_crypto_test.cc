@@ -20,6 +20,7 @@ namespace intact {
 namespace {
 
 namespace fs = std::filesystem;
+using Password = DecryptedSevenzip::Password;
 using testing::HasSubstr;
 
 std::string content_of(const fs::path& path) {
@@ -159,7 +160,7 @@ TEST_F(SevenzipCrypto, AWrongPasswordForAnEncryptedHeaderIsToldForCertain) {
     EXPECT_EQ(plain.error().code, ErrorCode::kPassword);
     EXPECT_THAT(plain.error().reason, HasSubstr("wrong password"));
   }
-  EXPECT_TRUE((*decrypt(archive, with_password("sesame")))->proven);
+  EXPECT_EQ((*decrypt(archive, with_password("sesame")))->password, Password::kRight);
 }
 
 TEST_F(SevenzipCrypto, AWrongPasswordForDataIsToldByItsPaddingOrLeftToUnpacking) {
@@ -169,19 +170,17 @@ TEST_F(SevenzipCrypto, AWrongPasswordForDataIsToldByItsPaddingOrLeftToUnpacking)
     files_.erase(path);
   }
   const std::string padded = pack("-m0=Copy -psesame");
-  EXPECT_TRUE((*decrypt(padded, with_password("sesame")))->proven);
-  const auto wrong = decrypt(padded, with_password("wrong"));
-  ASSERT_FALSE(wrong);
-  EXPECT_EQ(wrong.error().code, ErrorCode::kPassword);
+  EXPECT_EQ((*decrypt(padded, with_password("sesame")))->password, Password::kRight);
+  EXPECT_EQ((*decrypt(padded, with_password("wrong")))->password, Password::kWrongByPadding);
 
   write("top", "0123456789abcdef");
   const std::string whole = pack("-m0=Copy -psesame");
   const auto right = decrypt(whole, with_password("sesame"));
-  EXPECT_FALSE((*right)->proven);
+  EXPECT_EQ((*right)->password, Password::kInDoubt);
   EXPECT_EQ(unpack((*right)->archive, "7zz x -bd"), files_);
   const auto undecided = decrypt(whole, with_password("wrong"));
   ASSERT_TRUE(undecided && *undecided);
-  EXPECT_FALSE((*undecided)->proven);
+  EXPECT_EQ((*undecided)->password, Password::kInDoubt);
 }
 
 TEST_F(SevenzipCrypto, WithoutAPasswordOneIsAskedFor) {
