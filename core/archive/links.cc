@@ -94,6 +94,7 @@ class Follower {
   void learn_names();
   // Where a path leads, links on its way followed: a path that is a member's or a directory's, "" for the root.
   std::optional<std::string> resolve(std::string_view path, int& followed);
+  bool is_directory(const std::string& path) const;
   std::optional<std::string> target_of(std::size_t link) const;
   void add(std::size_t inner, std::string path);
   bool follow(std::size_t link, const std::string& as);
@@ -136,6 +137,7 @@ std::optional<std::string> Follower::resolve(std::string_view path, int& followe
     if (++steps_ > kMostSteps) return std::nullopt;
     const std::size_t slash = std::min(path.find('/'), path.size());
     const std::string_view part = path.substr(0, slash);
+    const bool goes_on = slash < path.size();
     path.remove_prefix(std::min(slash + 1, path.size()));
     if (part.empty() || part == ".") continue;
     if (part == "..") {
@@ -153,14 +155,20 @@ std::optional<std::string> Follower::resolve(std::string_view path, int& followe
       const auto there = resolve(at.empty() ? *target : at + '/' + *target, followed);
       if (!there) return std::nullopt;
       next = *there;
-    } else if (!path.empty() && member->second != kImplied && !archive_->member_name(member->second).directory) {
-      // A file, which is a directory too where other members lie below it: the index says so.
-      const auto below = std::lower_bound(sorted_.begin(), sorted_.end(), next + '/');
-      if (below == sorted_.end() || !is_below(*below, next)) return std::nullopt;
     }
+    if (goes_on && !is_directory(next)) return std::nullopt;
     at = std::move(next);
   }
   return at;
+}
+
+// A file is one too where other members lie below it: the index says so.
+bool Follower::is_directory(const std::string& path) const {
+  const auto member = known_.find(path);
+  if (member == known_.end() || member->second == kImplied) return true;  // the root, or named by what lies in it
+  if (archive_->member_name(member->second).directory) return true;
+  const auto below = std::lower_bound(sorted_.begin(), sorted_.end(), path + '/');
+  return below != sorted_.end() && is_below(*below, path);
 }
 
 void Follower::add(std::size_t inner, std::string path) {

@@ -47,7 +47,7 @@ std::map<std::string, std::string> contents_of(const Archive& archive) {
 
 TEST(Links, AreWhatTheyLeadTo) {
   const auto archive = open_content(
-      archive_of({{"d/file", "text"}, {"link", "d/file", true}, {"e", "d", true}, {"f/up", "../link", true}}),
+      archive_of({{"d/file", "text"}, {"link", "d/file", true}, {"e", "d/", true}, {"f/up", "../link", true}}),
       Where::kFile);
   ASSERT_TRUE(archive);
   EXPECT_THAT(contents_of(**archive), UnorderedElementsAre(Pair("d/file", "text"), Pair("link", "text"),
@@ -77,12 +77,13 @@ TEST(Links, ThatLeadNowhereAreCounted) {
                                                 {"root", "/file", true},
                                                 {"gone", "missing", true},
                                                 {"inside", "file/x", true},
+                                                {"slash", "file/", true},
                                                 {"here", ".", true},
                                                 {"file", "text"}}),
                                     Where::kMemory);
   ASSERT_TRUE(archive);
   EXPECT_THAT(contents_of(**archive), UnorderedElementsAre(Pair("file", "text")));
-  EXPECT_EQ((*archive)->unreachable(), 6u);
+  EXPECT_EQ((*archive)->unreachable(), 7u);
 }
 
 TEST(Links, WhoseTargetIsBrokenAreLeftOut) {

@@ -93,18 +93,23 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   return directory;
 }
 
+bool is_member_path(std::string_view name) {
+  const auto path = member_path(name);
+  return path && is_reachable(*path);
+}
+
 // Whether the name is a path below a root, in UTF-8 as it stands or converted, which then is the last of names_.
 ZipDirectory::Naming ZipDirectory::name_member(const CentralHeader& header, std::string_view raw_name,
                                                std::span<const std::byte> extra) {
   const bool utf8 = (header.flags & kFlagUtf8) != 0;
-  if (is_plain_path(raw_name) && (extra.empty() || utf8)) return Naming::kAsItStands;
+  if (is_plain_path(raw_name) && is_reachable(raw_name) && (extra.empty() || utf8)) return Naming::kAsItStands;
   const auto better = utf8 || extra.empty() ? std::nullopt : unicode_path(extra, raw_name);
   if (!better && (utf8 || is_ascii(raw_name))) {
-    const bool reachable = (is_ascii(raw_name) || is_utf8(raw_name)) && member_path(raw_name);
+    const bool reachable = (is_ascii(raw_name) || is_utf8(raw_name)) && is_member_path(raw_name);
     return reachable ? Naming::kAsItStands : Naming::kUnreachable;
   }
   std::string converted = better ? std::string(*better) : cp437_to_utf8(raw_name);
-  if (!member_path(converted)) return Naming::kUnreachable;
+  if (!is_member_path(converted)) return Naming::kUnreachable;
   names_.push_back(std::move(converted));
   return Naming::kConverted;
 }

@@ -237,11 +237,14 @@ TEST_P(ZipTest, NamesThatAreNoPathsBelowARootCannotBeReached) {
                                "a/.",   "a//"};
   for (const std::string& name : names) builder.add(name, "bad");
   builder.add(Entry{.name = "broken\xff utf8", .data = "bad", .flags = kFlagUtf8});
-  builder.add("good/..name", "good").add("back\\slash", "good");
+  std::string deep = "x";
+  for (int i = 0; i < 256; ++i) deep = "d/" + deep;
+  builder.add(deep, "bad").add(std::string(4096, 'n'), "bad").add(std::string(65'535, 'n'), "bad");
+  builder.add("good/..name", "good").add("back\\slash", "good").add(deep.substr(2), "").add(std::string(4095, 'n'), "");
   const auto archive = open(builder.build());
   ASSERT_TRUE(archive);
-  EXPECT_THAT(paths(*archive), ElementsAre("good/..name", "back\\slash"));
-  EXPECT_EQ(archive->unreachable(), std::size(names) + 1);
+  EXPECT_THAT(paths(*archive), ElementsAre("good/..name", "back\\slash", deep.substr(2), std::string(4095, 'n')));
+  EXPECT_EQ(archive->unreachable(), std::size(names) + 4);
   EXPECT_EQ(text(*archive, 0), "good");
 }
 

@@ -29,9 +29,14 @@ std::shared_ptr<const Secret> password_of(PyObject* self) {
   return password;
 }
 
-std::string path_text(PyObject* text) {
+// A path as the file system's bytes, "" for none; false with a UnicodeEncodeError set where it has no such bytes.
+bool path_text(PyObject* text, std::string& bytes) {
   PyRef holder;
-  return text == nullptr ? std::string() : std::string(path_view(text, holder));
+  if (text == nullptr) return true;
+  const std::string_view view = path_view(text, holder);
+  if (view.data() == nullptr) return !PyUnicode_Check(text) || PyRef::steal(PyUnicode_EncodeFSDefault(text));
+  bytes = view;
+  return true;
 }
 
 bool strings_of(PyObject* sequence, std::vector<std::string>& strings) {
@@ -114,16 +119,15 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   if (is_mount && member == nullptr) return share_mount(type, source);
   state.graveyard->empty();
   if (PyUnicode_Check(source) && file.descriptor < 0 && !audit_open(source)) return nullptr;
-  opening.spill_directory = path_text(spill);
   opening.follow_links = links != 0;
-  MountOptions options{.root = path_text(root),
-                       .name = path_text(name),
-                       .prefixes = {},
-                       .first = first != 0,
-                       .files = files != 0,
-                       .extract_directory = path_text(extract),
-                       .owner = shared ? kEveryone : state.viewer};
-  if (!strings_of(prefixes, options.prefixes)) return nullptr;
+  MountOptions options;
+  options.first = first != 0;
+  options.files = files != 0;
+  options.owner = shared ? kEveryone : state.viewer;
+  if (!path_text(root, options.root) || !path_text(name, options.name) || !path_text(spill, opening.spill_directory) ||
+      !path_text(extract, options.extract_directory) || !strings_of(prefixes, options.prefixes)) {
+    return nullptr;
+  }
   if (password != Py_None) opening.password = password_from(password, answer);
   Result<std::unique_ptr<Archive>> archive = std::unique_ptr<Archive>();
   if (is_mount) {

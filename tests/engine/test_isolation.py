@@ -1,5 +1,7 @@
 """Mounts of one interpreter alone (`shared=False`): who sees them, and what becomes of them."""
 
+import sys
+
 import building
 import intact
 import pytest
@@ -64,6 +66,48 @@ def test_what_one_interpreter_has_alone_no_other_finds(archives, own_gil):
         "one",
         "one True",
     ]
+
+
+@GILS
+def test_what_all_share_those_that_run_already_follow(archives, own_gil):
+    """Mounted and unmounted by one interpreter after another has imported intact: sys.path follows there with the next import."""
+    program = f"""
+        import intact
+        other = create({own_gil})
+        run(other, "import importlib.metadata, importlib.util, intact, pkgutil, sys")
+        def look():
+            run(other, f'''if True:
+                found = importlib.util.find_spec("one_only") is not None, importlib.util.find_spec("space") is not None
+                listed = any(m.name == "pkg" for m in pkgutil.iter_modules())
+                print(*found, listed, len(list(importlib.metadata.distributions(name="pkg"))), {{sys.argv[1]!r}} in sys.path, flush=True)
+            ''')
+        look()
+        mounted = intact.mount(sys.argv[1])
+        look()
+        mounted.unmount()
+        look()
+        run(other, f"mounted = intact.mount({{sys.argv[1]!r}})")
+        import space.leaf, importlib.metadata
+        print(space.leaf.name, importlib.metadata.version("pkg"), sys.argv[1] in sys.path, flush=True)
+        run(other, "mounted.unmount()")
+        print(importlib.util.find_spec("one_only"), sys.argv[1] in sys.path)
+    """
+    assert with_interpreters(program, archives[0]).splitlines() == [
+        "False False False 0 False",
+        "True True True 1 True",
+        "False False False 0 False",
+        "one 1.0 True",
+        "None False",
+    ]
+
+
+def test_an_entry_that_a_program_takes_off_the_path_stays_off(mount):
+    first = mount({"one.py": ""})
+    sys.path.remove(first.root)
+    mount({"two.py": ""})
+    import two  # noqa: F401
+
+    assert first.root not in sys.path
 
 
 @GILS

@@ -275,13 +275,16 @@ def test_garbage_collection_is_as_it_was_after_an_import(mount):
     import gc
 
     before = gc.get_threshold()
-    mount({"fine.py": "", "fails.py": "raise KeyError", "sets.py": "import gc; gc.set_threshold(123, 4, 5)"})
+    sets = {"sets.py": "import gc; gc.set_threshold(123, 4, 5)", "rounds.py": "import gc; gc.set_threshold(100_000, 50)"}
+    mount({"fine.py": "", "fails.py": "raise KeyError", **sets})
     importlib.import_module("fine")
     with pytest.raises(KeyError):
         importlib.import_module("fails")
     assert gc.get_threshold() == before
     importlib.import_module("sets")
     assert gc.get_threshold()[:2] == (123, 4)
+    importlib.import_module("rounds")
+    assert gc.get_threshold()[:2] == (100_000, 50)
     gc.set_threshold(*before)
 
 

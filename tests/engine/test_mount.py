@@ -110,7 +110,7 @@ def test_archive_behind_a_symbolic_link(archive, tmp_path):
 # ---- names
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\0b"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a\0b", "\ud800"])
 def test_name_that_cannot_be_part_of_a_path_is_refused(name):
     with pytest.raises(ValueError):
         intact.mount(building.zip_bytes(TREE), name=name)
