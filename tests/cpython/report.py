@@ -51,12 +51,12 @@ def _tables():
 
 
 def _skips():
-    yield "## Skipped by CPython itself\n"
-    yield "These are skipped without us, too; the driver fails where a test is skipped only with us."
+    yield "## Skipped, or failing, without us too\n"
+    yield "The driver fails where a test is skipped or fails only with us."
     yield "The reasons are the suites' own. A class or module of which all is skipped stands for its tests.\n"
     for version in _figures().values():
         if lines := list(skips.table(version["suites"])):
-            yield from (f"### Skipped on Python {version['python']}\n", *lines, "")
+            yield from (f"### Not run or failing on Python {version['python']}\n", *lines, "")
 
 
 def _list():

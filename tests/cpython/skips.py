@@ -1,4 +1,4 @@
-"""What CPython's suites skip, and the reason that they give, for docs/compliance.md."""
+"""What CPython's suites skip or fail in without us, and the reason that they give, for docs/compliance.md."""
 
 from collections import Counter, defaultdict
 
@@ -7,14 +7,16 @@ FIXTURES = ("setUpClass (", "setUpModule (")  # a class or module that is skippe
 
 
 def by_reason(ours, theirs):
-    """{reason: {test: 1, or class all of whose tests are skipped for it: their number}} of what is skipped without us, too."""
+    """{reason: {test: 1, or class all of whose tests say that: their number}} of what is skipped or fails without us, too."""
     of_class = defaultdict(list)
     for name, outcome in ours.items():
         of_class[_class(name)].append(outcome)
     reasons = defaultdict(Counter)
     for name in sorted(ours):
         state, reason = ours[name]
-        if state == "skipped" and theirs.get(name, ("absent", ""))[0] == "skipped":
+        if state != "passed" and theirs.get(name, ("absent", ""))[0] == state:
+            if state != "skipped":
+                reason = "fails: " + reason.rstrip().rpartition("\n")[2]
             group = _class(name)
             whole = group and len(of_class[group]) > 1 and len(set(of_class[group])) == 1
             reasons[" ".join(reason.split())][_short(group if whole else name)] += 1

@@ -50,13 +50,13 @@ def test_every_suite_has_figures_for_every_version(driver):
         assert all(row["calls"] > 0 and row["run"] > 0 for row in figures["suites"])
 
 
-def test_the_page_says_why_each_skipped_test_is_skipped(driver):
+def test_the_page_says_why_each_test_that_did_not_run_or_pass_without_us_did_not(driver):
     import json
 
     for version, figures in json.loads(driver.report.FIGURES.read_text()).items():
         for row in figures["suites"]:
             said = sum(sum(tests.values()) for tests in row.get("skips", {}).values())
-            assert said == row.get("skipped", 0), (version, row["suite"], row["mode"], "run tests/cpython/run.py --write")
+            assert said == row.get("skipped", 0) + row.get("failed without us", 0), (version, row["suite"], row["mode"], "run tests/cpython/run.py --write")
 
 
 PASSED, FAILED, SKIPPED = ("passed", ""), ("failed", "why"), ("skipped", "why")
@@ -86,11 +86,15 @@ def test_what_it_complains_of(driver, ours, theirs, listed, complaint):
 def test_what_is_skipped_stands_under_its_reason_and_a_class_skipped_whole_once(driver):
     theirs = {f"test.m.{name}": SKIPPED for name in ("Whole.a", "Whole.b", "Part.a", "Ours.a", "One.a")}
     theirs |= {"unittest.loader.ModuleSkipped.test.n": ("skipped", "no |"), "setUpClass (test.m.Early)": SKIPPED}
+    theirs |= {"test.m.Bad.a": ("failed", "Traceback:\n  …\nAssertionError: 1 != 2\n")}
     ours = theirs | {"test.m.Part.b": PASSED, "test.m.Ours.a": PASSED, "test.m.Ours.b": SKIPPED}
     skips = driver.skips.by_reason(ours, theirs)
-    assert skips == {"why": {"m.Whole": 2, "m.Part.a": 1, "m.One.a": 1, "m.Early": 1}, "no |": {"n": 1}}
+    assert skips == {"why": {"m.Whole": 2, "m.Part.a": 1, "m.One.a": 1, "m.Early": 1}, "no |": {"n": 1}} | {
+        "fails: AssertionError: 1 != 2": {"m.Bad.a": 1}
+    }
     rows = [{"suite": suite, "mode": mode, "skips": skips} for suite, mode in (("s", "one"), ("s", "two"), ("u", "one"))]
     assert list(driver.skips.table(rows))[2:] == [
+        "| fails: AssertionError: 1 != 2 | s: 1, u: 1 | `m.Bad.a` |",
         "| no \\| | s: 1, u: 1 | `n` |",
         "| why | s: 5, u: 5 | `m.Early`<br>`m.One.a`<br>`m.Part.a`<br>`m.Whole` |",
     ]
