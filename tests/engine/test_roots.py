@@ -1,0 +1,141 @@
+"""What counts as the root of an archive, and what walks it."""
+
+import importlib
+import importlib.util
+import os
+import pkgutil
+import subprocess
+import sys
+import textwrap
+
+import building
+import intact
+import pytest
+
+
+# ---- what counts as the root
+
+
+@pytest.mark.parametrize("scheme", ["purelib", "platlib"])
+def test_purelib_and_platlib_of_a_wheel_count_as_the_root(mount, scheme):
+    mounted = mount({f"thing-1.0.data/{scheme}/thing/__init__.py": "n = 1"})
+    assert importlib.import_module("thing").__file__ == f"{mounted.root}/thing/__init__.py"
+    assert mounted.read("thing/__init__.py") == b"n = 1"
+
+
+@pytest.mark.parametrize("scheme", ["scripts", "data", "headers"])
+def test_other_data_of_a_wheel_stays_where_it_is(mount, scheme):
+    mounted = mount({f"thing-1.0.data/{scheme}/thing_{scheme}.py": ""})
+    assert importlib.util.find_spec(f"thing_{scheme}") is None
+    assert list(mounted) == [f"thing-1.0.data/{scheme}/thing_{scheme}.py"]
+
+
+@pytest.mark.parametrize("prefix", ["src", "src/"])
+def test_prefixes_count_as_the_root(mount, prefix):
+    mounted = mount({"src/pkg/__init__.py": "n = 1", "tests/other.py": ""}, prefixes=(prefix,))
+    assert importlib.import_module("pkg").__file__ == f"{mounted.root}/pkg/__init__.py"
+
+
+def test_several_prefixes(mount):
+    mount({"one/a_mod.py": "", "two/deep/b_mod.py": ""}, prefixes=("one", "two/deep"))
+    importlib.import_module("a_mod")
+    importlib.import_module("b_mod")
+
+
+def test_prefixes_that_are_no_text_are_refused(mount):
+    with pytest.raises(TypeError):
+        mount({}, prefixes=(1,))
+
+
+def test_one_string_for_prefixes_is_refused_or_means_that_prefix(mount):
+    """Its letters, each a prefix, are never what was meant."""
+    try:
+        mount({"src/pkg_of_src.py": "n = 1"}, prefixes="src")
+    except TypeError:
+        return
+    assert importlib.import_module("pkg_of_src").n == 1
+
+
+# ---- walking
+
+
+def test_iter_modules_lists_what_it_lists_on_disk(mount, tmp_path):
+    files = {
+        "a.py": "", "b.pyc": b"", f"c{building.SUFFIX}": b"", "pkg/__init__.py": "", "pkg/inner.py": "", "space/x.py": "",
+        "a-b.py": "", "notes.txt": "", "__init__.py": "", "d.other.py": "", "thing-1.0.dist-info/METADATA": "", "ä.py": "",
+        "package_pyc/__init__.pyc": b"",
+    }  # fmt: skip
+    root = mount(files).root
+    disk = building.write_files(tmp_path / "disk", files)
+
+    def listed(path):
+        return [(name, package) for _, name, package in pkgutil.iter_modules([path], "p.")]
+
+    assert sorted(listed(root)) == sorted(listed(disk))
+
+
+def test_walk_packages_goes_through_every_package(mount):
+    mount({"pkg/__init__.py": "", "pkg/a.py": "", "pkg/sub/__init__.py": "", "pkg/sub/b.py": "", "pkg/plain/c.py": ""})
+    package = importlib.import_module("pkg")
+    assert [m.name for m in pkgutil.walk_packages(package.__path__, "pkg.")] == ["pkg.a", "pkg.sub", "pkg.sub.b"]
+
+
+def test_iter_modules_without_a_path_meets_the_mounts(mount):
+    mount({"only_in_a_mount.py": ""})
+    assert "only_in_a_mount" in [module.name for module in pkgutil.iter_modules()]
+
+
+def test_import_counts_in_stats(mount):
+    mount({"counted.py": ""})
+    before = intact.stats()["modules_found"]
+    importlib.import_module("counted")
+    assert intact.stats()["modules_found"] == before + 1
+
+
+def test_a_mount_behind_a_link_is_imported_from_by_its_real_path(tmp_path, monkeypatch):
+    """A package may put the realpath of its own directory on sys.path, and import what is beside it."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    tree = {
+        "pkg/__init__.py": "import os, sys\nsys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))\nimport beside_pkg\n",
+        "pkg/beside_pkg.py": "n = 5\n",
+    }
+    archive = building.write_zip(tmp_path / "link" / "app.zip", tree)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with intact.mount(archive):
+        import pkg
+
+        assert pkg.beside_pkg.n == 5
+        assert os.listdir(os.path.dirname(os.path.realpath(pkg.__file__))) == os.listdir(os.path.dirname(pkg.__file__))
+
+
+@pytest.mark.skipif(building.SANITIZED, reason="a sanitizer's runtime wants some of that room itself")
+def test_intact_is_imported_where_libraries_have_taken_all_room_for_static_tls(tmp_path):
+    """There are some 1.7 KB for all objects that are loaded after the start; OpenMP runtimes and allocators want some."""
+    source = tmp_path / "takes.c"
+    source.write_text('__attribute__((tls_model("initial-exec"))) __thread char block[16]; char* get(void) { return block; }')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "takes.so", source], check=True)
+    program = """
+        import ctypes, shutil, sys
+        library = sys.argv[1]
+        try:
+            for n in range(10_000):
+                ctypes.CDLL(shutil.copy(library, f"{library}.{n}"))
+        except OSError as error:
+            print("static TLS" in str(error), n > 0)
+        import intact
+        with intact.mount(sys.argv[2]):
+            import pkg
+            print(open(pkg.__file__).read(), end="")
+    """
+    archive = building.write_zip(tmp_path / "a.zip", {"pkg.py": "n = 5\n"})
+    done = building.output_of("-c", textwrap.dedent(program), tmp_path / "takes.so", archive)
+    assert done == "True True\nn = 5\n"
+
+
+@pytest.mark.skipif(not building.WITHOUT_GIL, reason="this interpreter has a GIL")
+def test_an_interpreter_without_a_gil_goes_on_without_one(tmp_path):
+    """It would switch one on, with a warning, for an extension that does not say that it needs none."""
+    archive = building.write_zip(tmp_path / "a.zip", {"pkg.py": ""})
+    program = "import sys, intact; intact.mount(sys.argv[1]); import pkg; print(sys._is_gil_enabled())"
+    assert building.output_of("-c", program, archive, flags=("-W", "error")) == "False\n"
