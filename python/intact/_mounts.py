@@ -215,9 +215,16 @@ def _forget_path(root: str) -> None:
     """Let path hooks look anew at the root and what is below it."""
     below = root + "/"
     for path in list(sys.path_importer_cache or ()):
-        absolute = path if path.startswith("/") else os.path.abspath(path)
+        absolute = path if path.startswith("/") else _absolute(path)
         if absolute == root or absolute.startswith(below):
             sys.path_importer_cache.pop(path, None)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:  # there is no current directory
+        return path
 
 
 def _follow_tree() -> None:

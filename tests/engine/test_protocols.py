@@ -331,6 +331,16 @@ def test_relative_entry_is_looked_at_anew_when_its_mount_has_gone(tmp_path, monk
     assert module.n == 1 and type(module.__loader__) is zipimport.zipimporter
 
 
+def test_mounts_come_and_go_where_the_current_directory_is_gone(tmp_path):
+    archive = building.write_zip(tmp_path / "n.zip", {"gone.py": "n = 1"})
+    program = (
+        "import os, sys, intact; sys.path.insert(0, 'relative'); os.mkdir('here'); os.chdir('here'); import colorsys; os.rmdir('../here')\n"
+        "assert 'relative' in sys.path_importer_cache\n"
+        "with intact.mount(sys.argv[1]): import gone; print(gone.n)"
+    )
+    assert building.output_of("-c", program, archive, cwd=tmp_path) == "1\n"
+
+
 ENTRIES = ["a.zip/pkg", "./a.zip/pkg/", "ROOT/a.zip/pkg", "ROOT/a.zip/pkg/", "link/a.zip/pkg", "ROOT/link/a.zip/pkg/"]
 
 
