@@ -23,7 +23,7 @@ namespace {
 struct Unwrapped {
   std::optional<Input> input;  // nothing: the source itself
   const char* suffix = "";
-  std::optional<DecryptedSevenzip::Password> password;
+  bool password_in_doubt = false;
 };
 
 Result<Unwrapped> unwrap(const Input& source, const std::string& name, const OpenOptions& options) {
@@ -36,7 +36,7 @@ Result<Unwrapped> unwrap(const Input& source, const std::string& name, const Ope
     INTACT_ASSIGN(auto decrypted, decrypt_sevenzip(source, options));
     if (!decrypted) return unwrapped;
     bytes = std::move(decrypted->archive);
-    unwrapped.password = decrypted->password;
+    unwrapped.password_in_doubt = !decrypted->proven;
   }
   Source memory{name, *std::move(bytes)};
   INTACT_ASSIGN(unwrapped.input, Input::open(memory));
@@ -60,11 +60,8 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
   }
   Pass pass(*library, unwrapped.input ? *unwrapped.input : archive->source(), compressed ? &unpacking : nullptr,
             options, *archive);
-  using Password = DecryptedSevenzip::Password;
-  if (unwrapped.password.value_or(Password::kRight) != Password::kRight) pass.doubt_password();
+  if (unwrapped.password_in_doubt) pass.doubt_password();
   INTACT_ASSIGN(const bool known, pass.run());
-  if (unwrapped.password == Password::kWrongByPadding && !pass.met_damage())
-    return Error{ErrorCode::kPassword, "wrong password"};
   const std::string suffix = compressed ? unpacking.suffix() : unwrapped.suffix;
   if (!known && !suffix.empty())
     return Error{ErrorCode::kArchive, "compressed (" + suffix + ") data with no archive of a known format in it"};

@@ -132,7 +132,6 @@ Result<void> Pass::read_contents(archive_entry* header, Entry& entry) {
   entry.contents.size = size;
   if (status != ARCHIVE_EOF) {  // broken, but the next member can be read
     archive_.refuse(entry, Error{ErrorCode::kMember, reason()});
-    met_damage_ = true;
   } else if (size > options_.limits.member_size) {
     archive_.refuse(entry, over_limit(size));
   } else {

@@ -33,10 +33,8 @@ class Pass {
 
   // False if libarchive knows no format like this.
   Result<bool> run();
-  // Afterwards: "tar".
+  // "tar": afterwards.
   const char* format_name() const;
-  // And whether contents were found broken, which is what a member says when it is read.
-  bool met_damage() const { return met_damage_; }
 
  private:
   // Contents on their way: first taken to lie in the source, until a piece shows otherwise.
@@ -77,7 +75,6 @@ class Pass {
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
   bool password_in_doubt_ = false;
-  bool met_damage_ = false;
 };
 
 }  // namespace intact

@@ -17,7 +17,6 @@ namespace intact {
 namespace {
 
 using namespace sevenzip;
-using Password = DecryptedSevenzip::Password;
 
 constexpr std::string_view kSignature("7z\xBC\xAF\x27\x1C", 6);
 constexpr std::size_t kStart = 32;  // bytes of the header at the start
@@ -50,10 +49,8 @@ struct Padding {
   std::uint64_t zeros = 0;  // bytes, in streams where there is nothing else
   bool other = false;       // a stream where there is
 
-  Password verdict() const {
-    if (zeros >= 2) return Password::kRight;
-    return other && zeros == 0 ? Password::kWrongByPadding : Password::kInDoubt;
-  }
+  bool proves() const { return zeros >= 2; }
+  bool disproves() const { return other && zeros == 0; }
 };
 
 class Decryptor {
@@ -259,6 +256,8 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header
       INTACT_TRY(decrypt_folder(folder, left, padding));
       left = left.subspan(folder.packed.size());
     }
+    if (!header_encrypted_ && padding.disproves() && !have_digests(*streams, reader))
+      return Error{ErrorCode::kPassword, "wrong password"};
     for (std::size_t i = 0; i < packed.size(); ++i) streams->pack_sizes[i] = packed[i].size;
     streams->position = 0;
     info = write_streams(*streams);
@@ -285,8 +284,8 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header
   const std::uint32_t crc = crc32({start + 12, kStart - 12});
   std::memcpy(start + 8, &crc, sizeof crc);
   const std::size_t size = archive.size;
-  return std::optional(DecryptedSevenzip{Bytes::own(std::move(archive.bytes), size),
-                                         header_encrypted_ ? Password::kRight : padding.verdict()});
+  return std::optional(
+      DecryptedSevenzip{Bytes::own(std::move(archive.bytes), size), header_encrypted_ || padding.proves()});
 }
 
 Result<std::optional<DecryptedSevenzip>> Decryptor::run() {

@@ -5,9 +5,9 @@
 // but the header. The archive may be encrypted with its header or without.
 //
 // 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells. Otherwise what a
-// writer pads data with, to whole blocks of 16 bytes, comes out as zeros only if the password is right; one archive in
-// 16 has no such bytes, and there it takes unpacking to tell. Where the padding is no zeros, unpacking tells too whether
-// it is the password or the last blocks.
+// writer pads data with, to whole blocks of 16 bytes, comes out as zeros only if the password is right. Where there are
+// other bytes it is wrong, or the last blocks are damaged: contents tell, which mostly have CRC-32s. So they do in the one
+// archive of 16 that needs no padding.
 
 #pragma once
 
@@ -21,13 +21,12 @@ namespace intact {
 
 struct DecryptedSevenzip {
   Bytes archive;
-  // What is known of the password. Until it is right, data that cannot be unpacked may mean that it is wrong; and it is
-  // wrong where the padding says so, unless unpacking finds damage behind what it unpacks right.
-  enum class Password : std::uint8_t { kRight, kInDoubt, kWrongByPadding } password = Password::kInDoubt;
+  // Whether the password is known to be right. If not, data that cannot be unpacked may mean that it is wrong.
+  bool proven = false;
 };
 
-// Nothing if the input is no 7z, or nothing in it is encrypted. kPassword if a password is needed and not given, or the
-// header says that it is wrong; kArchive if the archive is broken or encrypted in a way that is not supported.
+// Nothing if the input is no 7z, or nothing in it is encrypted. kPassword if a password is needed and not given, or is
+// wrong; kArchive if the archive is broken or encrypted in a way that is not supported.
 Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options);
 
 }  // namespace intact

@@ -14,13 +14,13 @@
 #include <iterator>
 #include <map>
 
+#include "core/archive/codecs.h"
 #include "core/archive/test_files.h"
 
 namespace intact {
 namespace {
 
 namespace fs = std::filesystem;
-using Password = DecryptedSevenzip::Password;
 using testing::HasSubstr;
 
 std::string content_of(const fs::path& path) {
@@ -160,27 +160,56 @@ TEST_F(SevenzipCrypto, AWrongPasswordForAnEncryptedHeaderIsToldForCertain) {
     EXPECT_EQ(plain.error().code, ErrorCode::kPassword);
     EXPECT_THAT(plain.error().reason, HasSubstr("wrong password"));
   }
-  EXPECT_EQ((*decrypt(archive, with_password("sesame")))->password, Password::kRight);
+  EXPECT_TRUE((*decrypt(archive, with_password("sesame")))->proven);
 }
 
-TEST_F(SevenzipCrypto, AWrongPasswordForDataIsToldByItsPaddingOrLeftToUnpacking) {
+TEST_F(SevenzipCrypto, ARightPasswordForDataIsToldByItsPaddingAndAWrongOneLeftToUnpacking) {
   write("top", "0123456789");  // stored, 10 bytes: 6 of padding
   for (const char* path : {"pkg/module.py", "pkg/data", "pkg/native.so", "pkg/nothing"}) {
     fs::remove(folder_ / "in" / path);
     files_.erase(path);
   }
   const std::string padded = pack("-m0=Copy -psesame");
-  EXPECT_EQ((*decrypt(padded, with_password("sesame")))->password, Password::kRight);
-  EXPECT_EQ((*decrypt(padded, with_password("wrong")))->password, Password::kWrongByPadding);
+  EXPECT_TRUE((*decrypt(padded, with_password("sesame")))->proven);
+  EXPECT_FALSE((*decrypt(padded, with_password("wrong")))->proven);
 
   write("top", "0123456789abcdef");
   const std::string whole = pack("-m0=Copy -psesame");
   const auto right = decrypt(whole, with_password("sesame"));
-  EXPECT_EQ((*right)->password, Password::kInDoubt);
+  EXPECT_FALSE((*right)->proven);
   EXPECT_EQ(unpack((*right)->archive, "7zz x -bd"), files_);
   const auto undecided = decrypt(whole, with_password("wrong"));
   ASSERT_TRUE(undecided && *undecided);
-  EXPECT_EQ((*undecided)->password, Password::kInDoubt);
+  EXPECT_FALSE((*undecided)->proven);
+}
+
+TEST_F(SevenzipCrypto, PaddingTellsAWrongPasswordWhereContentsHaveNoChecksum) {
+  write("pkg/data", "0123456789");
+  for (const char* path : {"pkg/module.py", "pkg/native.so", "pkg/nothing", "top"}) {
+    fs::remove(folder_ / "in" / path);
+    files_.erase(path);
+  }
+  std::string archive = pack("-m0=Copy -mhc=off -psesame");
+  const std::size_t at = archive.find("\x08\x0A\x01", 32);  // SubStreamsInfo, CRC, all defined
+  ASSERT_NE(at, std::string::npos);
+  archive.erase(at + 1, 6);
+  std::uint64_t place[2];
+  std::memcpy(place, archive.data() + 12, sizeof place);
+  place[1] -= 6;
+  std::memcpy(archive.data() + 12 + 8, &place[1], 8);
+  const auto put_crc = [&](std::size_t to, std::size_t from, std::size_t size) {
+    const std::uint32_t crc = crc32(std::as_bytes(std::span(archive)).subspan(from, size));
+    std::memcpy(archive.data() + to, &crc, sizeof crc);
+  };
+  put_crc(28, 32 + place[0], place[1]);
+  put_crc(8, 12, 20);
+
+  const auto right = decrypt(archive, with_password("sesame"));
+  ASSERT_TRUE(right && *right) << right.error().message();
+  EXPECT_EQ(unpack((*right)->archive, "7zz x -bd"), files_);
+  const auto wrong = decrypt(archive, with_password("wrong"));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, ErrorCode::kPassword);
 }
 
 TEST_F(SevenzipCrypto, WithoutAPasswordOneIsAskedFor) {

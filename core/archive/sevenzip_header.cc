@@ -156,6 +156,27 @@ Result<Streams> read_streams(Reader& reader) {
   return streams;
 }
 
+bool have_digests(const Streams& streams, Reader reader) {
+  if (std::any_of(streams.folders.begin(), streams.folders.end(), [](const Folder& f) { return f.crc.has_value(); }))
+    return true;
+  if (!expect(reader, kSubStreamsInfo)) return false;
+  std::uint64_t sizes = 0;  // all but the last one of each folder
+  std::uint8_t id = reader.u8();
+  if (id == kNumUnpackStream) {
+    for (std::size_t i = 0; i < streams.folders.size() && reader.ok(); ++i) {
+      const std::uint64_t count = read_number(reader);
+      if (count > reader.left() + 1) return false;
+      sizes += count > 0 ? count - 1 : 0;
+    }
+    id = reader.u8();
+  }
+  if (id == kSize) {
+    for (; sizes > 0 && reader.ok(); --sizes) read_number(reader);
+    id = reader.u8();
+  }
+  return reader.ok() && id == kCrc;
+}
+
 std::string write_streams(const Streams& streams) {
   std::string to{static_cast<char>(kPackInfo)};
   write_number(to, streams.position);

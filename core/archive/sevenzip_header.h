@@ -27,10 +27,12 @@ enum Id : std::uint8_t {
   kMainStreams = 0x04,
   kPackInfo = 0x06,
   kUnpackInfo = 0x07,
+  kSubStreamsInfo = 0x08,
   kSize = 0x09,
   kCrc = 0x0A,
   kFolder = 0x0B,
   kCodersUnpackSize = 0x0C,
+  kNumUnpackStream = 0x0D,
   kEncodedHeader = 0x17,
 };
 
@@ -64,6 +66,9 @@ struct Streams {
 
 // PackInfo and UnPackInfo at the reader's place, which then is behind them. kArchive if they are broken.
 Result<Streams> read_streams(Reader& reader);
+
+// Whether contents have CRC-32s, in UnPackInfo or in the SubStreamsInfo that may be at the reader's place.
+bool have_digests(const Streams& streams, Reader reader);
 
 std::string write_streams(const Streams& streams);
 
