@@ -162,12 +162,35 @@ class _Progress:
             print(line, file=sys.stderr)
 
 
+class _Ended(SystemExit):
+    """The end by a signal, with the exit code that shells give it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
 def _clean_up_when_ended() -> None:
-    """Let the signals that end a job leave nothing half-written, as Ctrl-C does."""
+    """Let the signals that end a job leave nothing half-written, as Ctrl-C does.
+
+    What arrives while Python runs callbacks, those of a fork for instance, is only reported there: it comes again soon after.
+    """
 
     def end(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+        raise _Ended(number)
 
+    report = sys.unraisablehook
+
+    def repeat(unraisable: sys.UnraisableHookArgs) -> None:
+        error = unraisable.exc_value
+        if not isinstance(error, (_Ended, KeyboardInterrupt)):
+            report(unraisable)
+            return
+        number = error.number if isinstance(error, _Ended) else signal.SIGINT
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+    sys.unraisablehook = repeat
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
             signal.signal(each, end)

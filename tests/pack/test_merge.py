@@ -271,6 +271,22 @@ def test_interrupt_leaves_nothing(number, status, tmp_path):
     assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_interrupt_in_a_callback_that_swallows_it_comes_again(number, status):
+    """Packing went on to its end where the signal came while Python ran what was registered for a fork."""
+    program = (
+        "import os, signal, sys, time\n"
+        "from intact import _cli_pack\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "_cli_pack._clean_up_when_ended()\n"
+        "os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), int(sys.argv[1])))\n"
+        "os.fork() or os._exit(0)\n"
+        "time.sleep(30)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(int(number))], capture_output=True, text=True)
+    assert done.returncode == status and "Exception ignored" not in done.stderr, done.stderr
+
+
 def test_without_the_extra_it_says_what_is_missing(tmp_path):
     wheel = making.wheel(tmp_path, "one", {"mod.py": ""})
     (tmp_path / "hidden").mkdir()
