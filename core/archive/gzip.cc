@@ -93,14 +93,14 @@ Result<std::optional<Bytes>> gunzip(const Input& input, std::uint64_t most) {
       libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
   Output output;
   if (!decoder || !output.grow(first_capacity(packed, most))) return broken("no memory to unpack gzip data", 0);
-  while (is_gzip(packed)) {
+  while (!packed.empty()) {
     const std::uint64_t offset = whole.size() - packed.size();
+    if (!is_gzip(packed)) return broken("neither gzip data nor padding behind gzip data", offset);
     INTACT_ASSIGN(const std::size_t used, unpack_member(decoder.get(), packed, output, most, offset));
-    packed = packed.subspan(used);
+    const auto next = std::find_if(packed.begin() + static_cast<std::ptrdiff_t>(used), packed.end(),
+                                   [](std::byte byte) { return byte != std::byte{}; });
+    packed = {next, packed.end()};
   }
-  const auto is_zero = [](std::byte byte) { return byte == std::byte{}; };
-  if (!std::all_of(packed.begin(), packed.end(), is_zero))
-    return broken("neither gzip data nor padding behind gzip data", whole.size() - packed.size());
   return std::optional(Bytes::borrow({output.memory.get(), output.size}, output.memory));
 }
 

@@ -6,8 +6,8 @@
 //
 // 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells. Otherwise what a
 // writer pads data with, to whole blocks of 16 bytes, comes out as zeros only if the password is right. Where there are
-// other bytes it is wrong, or the last blocks are damaged: contents tell, which mostly have CRC-32s. So they do in the one
-// archive of 16 that needs no padding.
+// other bytes it is wrong, or the last blocks are damaged: contents tell, which mostly have CRC-32s. So they do in the
+// one archive of 16 that needs no padding.
 
 #pragma once
 

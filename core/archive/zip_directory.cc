@@ -32,6 +32,11 @@ bool read_zip64(const CentralHeader& header, std::span<const std::byte> extra, M
   return reader.ok();
 }
 
+bool is_member_path(std::string_view name) {
+  const auto path = member_path(name);
+  return path && is_reachable(*path);
+}
+
 // What is wrong with a record that is all there, or null.
 const char* check(const CentralHeader& header, std::span<const std::byte> extra) {
   if (header.signature != kCentralSignature) return "no record of the central directory where one should be";
@@ -91,11 +96,6 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   }
   directory.times_.settle();
   return directory;
-}
-
-bool is_member_path(std::string_view name) {
-  const auto path = member_path(name);
-  return path && is_reachable(*path);
 }
 
 // Whether the name is a path below a root, in UTF-8 as it stands or converted, which then is the last of names_.

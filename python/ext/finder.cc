@@ -200,11 +200,14 @@ bool read_arguments(std::span<const char* const> names, std::span<PyObject*> val
   return false;
 }
 
-// Other interpreters mount and unmount, too: this one's sys.path follows before it is walked. False with an exception set.
+// Other interpreters mount and unmount, too: this one's sys.path follows before it is walked, if it can now. False with
+// an exception set.
 bool follow_tree(ModuleState& state) {
   const std::uint64_t version = ReadGuard(engine().tree)->version();
-  if (!state.tree_watcher || state.tree_version.exchange(version) == version) return true;
-  return static_cast<bool>(py_call(state.tree_watcher.get()));
+  if (!state.tree_watcher || state.tree_version.load() == version) return true;
+  const PyRef followed = py_call(state.tree_watcher.get());
+  if (followed.get() == Py_True) state.tree_version.store(version);
+  return static_cast<bool>(followed);
 }
 
 // find_spec(fullname, path=None, target=None)

@@ -319,8 +319,8 @@ int exec(PyObject* module) {
 }
 
 // The module's types hold the module, which holds them, and so do importlib's (SourceFileLoader has a function of ours)
-// and who is asked for a watched module or told of the tree: only the collector can end a sub-interpreter's. What else the state holds
-// leads back to none of these. Clearing the types is enough to break the circle.
+// and who is asked for a watched module or told of the tree: only the collector can end a sub-interpreter's. What else
+// the state holds leads back to none of these. Clearing the types is enough to break the circle.
 int traverse_module(PyObject* module, visitproc visit, void* arg) {
   const auto* state = static_cast<const ModuleState*>(PyModule_GetState(module));
   if (state == nullptr) return 0;

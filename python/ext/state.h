@@ -43,8 +43,10 @@ struct ModuleState {
   PyRef str_module_name;                               // "__name__"
   PyRef spec_keywords, compile_keywords, empty_tuple;  // ("origin", "is_package"), ("dont_inherit",), ()
 
-  PyRef watched;       // dict from a module's name to who is asked for its spec instead of us, see Finder
-  PyRef tree_watcher;  // whom Finder calls first where the tree has another version than
+  PyRef watched;  // dict from a module's name to who is asked for its spec instead of us, see Finder
+  // Whom Finder calls first where the tree has another version than the last that was followed; set once, when intact
+  // is imported.
+  PyRef tree_watcher;
   std::atomic<std::uint64_t> tree_version{0};
 
   Viewer viewer = kEveryone;  // the number of this interpreter, which no other has or had; set when we are executed

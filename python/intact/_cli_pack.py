@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -183,7 +184,7 @@ def _clean_up_when_ended() -> None:
 
     def repeat(unraisable: sys.UnraisableHookArgs) -> None:
         error = unraisable.exc_value
-        if not isinstance(error, (_Ended, KeyboardInterrupt)):
+        if not isinstance(error, (_Ended, KeyboardInterrupt)) or sys.is_finalizing():
             report(unraisable)
             return
         number = error.number if isinstance(error, _Ended) else signal.SIGINT
@@ -191,6 +192,7 @@ def _clean_up_when_ended() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.01)
 
     sys.unraisablehook = repeat
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # Python leaves with SIGALRM's default, which kills
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) == signal.SIG_DFL:
             signal.signal(each, end)

@@ -214,7 +214,7 @@ def _leave_path(root: str) -> None:
 def _forget_path(root: str) -> None:
     """Let path hooks look anew at the root and what is below it."""
     below = root + "/"
-    for path in list(sys.path_importer_cache or ()):
+    for path in [each for each in sys.path_importer_cache or () if isinstance(each, str)]:
         absolute = path if path.startswith("/") else _absolute(path)
         if absolute == root or absolute.startswith(below):
             sys.path_importer_cache.pop(path, None)
@@ -227,17 +227,23 @@ def _absolute(path: str) -> str:
         return path
 
 
-def _follow_tree() -> None:
-    """Have ``sys.path`` show what other interpreters have mounted since, and no more what they have unmounted."""
-    if sys.path is None:  # the interpreter ends
-        return
-    with _lock:
+def _follow_tree() -> bool:
+    """Have ``sys.path`` show what other interpreters have mounted since, and no more what they have unmounted.
+
+    False if that cannot be now. Import asks, and may hold locks that a fork waits for which has this one already.
+    """
+    if sys.path is None or not _lock.acquire(blocking=False):  # None while the interpreter ends
+        return False
+    try:
         roots = _engine._roots()
         for root in _shown.difference(roots):
             _leave_path(root)
         for root in reversed(roots):
             if root not in _shown:
                 _show_on_path(root)
+        return True
+    finally:
+        _lock.release()
 
 
 def _log(message: str, root: str, counted: Mount | None = None) -> None:

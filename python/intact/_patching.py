@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import _frozen_importlib_external
+
 from intact import _engine, _mounts
 
 TYPE_CHECKING = False  # as in _mounts.py
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
+
+
+_external: Any = _frozen_importlib_external
 
 
 def find_spec(name: str) -> ModuleSpec | None:
@@ -29,21 +34,27 @@ def find_spec(name: str) -> ModuleSpec | None:
 
 
 def _have_patched(spec: ModuleSpec) -> None:
+    """By the loader's own exec_module where it is the module's alone, as importlib's loaders for files are; else by another loader."""
     loader: Any = spec.loader
-    if loader is None:  # of a namespace
-        return
-    if isinstance(loader, type) or not hasattr(loader, "__dict__"):
+    if type(loader) in (_external.SourceFileLoader, _external.SourcelessFileLoader, _external.ExtensionFileLoader):
+        loader.exec_module = _Execution(loader, spec.name)
+    elif loader is not None:  # as that of a namespace is
         spec.loader = _Patching(loader)  # type: ignore[assignment]
-    else:
-        loader.exec_module = _load_and_patch
 
 
-def _load_and_patch(module: Any) -> None:
-    """In the place of its loader's exec_module."""
-    loader = module.__spec__.loader
-    loader.__dict__.pop("exec_module", None)
-    loader.exec_module(module)
-    apply(module)
+class _Execution:
+    """In the place of a loader's exec_module, once. Specs and loaders can be compared, copied and pickled with it."""
+
+    def __init__(self, loader: Any, name: str) -> None:
+        self._loader, self._name = loader, name
+
+    def __call__(self, module: Any) -> None:
+        self._loader.__dict__.pop("exec_module", None)
+        self._loader.exec_module(module)
+        _PATCHES[self._name](module)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Execution) and other._name == self._name
 
 
 class _Patching:

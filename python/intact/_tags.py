@@ -52,7 +52,7 @@ def _metadata_tags(mount: Mount, path: str) -> list[tuple[str, str, str]]:
     if path not in mount:
         return []
     lines = mount.read(path).decode("utf-8", "replace").splitlines()
-    return [tag for line in lines if line.startswith("Tag:") for tag in _expand("wheel-" + line[4:].strip())]
+    return [tag for line in lines if line.startswith("Tag:") and line.count("-") >= 2 for tag in _expand("wheel-" + line[4:].strip())]
 
 
 def _fits(python: str, abi: str, platform: str) -> bool:

@@ -185,6 +185,29 @@ def test_child_forked_beside_an_import_is_not_in_that_import(tmp_path):
     assert printed == "20 100003 True\nTrue\n"
 
 
+def test_mounting_importing_and_forking_in_threads_wait_for_nobody(tmp_path):
+    """An import followed a mount under a lock that a fork held, which waited for import's own."""
+    archives = [building.write_zip(tmp_path / f"{n}.zip", {f"m{n}_{i}.py": "" for i in range(40)}) for n in range(3)]
+    program = """
+        import importlib, os, sys, threading, time
+        import intact
+        sys.setswitchinterval(1e-5)
+        os.register_at_fork(before=lambda: time.sleep(0.002))
+        def work(number):
+            for i in range(40):
+                with intact.mount(sys.argv[1 + number], name=f"{number}.{i}"):
+                    importlib.import_module(f"m{number}_{i}")
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+        for thread in threads: thread.start()
+        while any(thread.is_alive() for thread in threads):
+            child = os.fork()
+            if not child: os._exit(0)
+            os.waitpid(child, 0)
+        print("done")
+    """
+    assert building.output_of("-c", textwrap.dedent(program), *archives, flags=("-W", "ignore")) == "done\n"
+
+
 def test_a_module_that_forks_while_it_is_imported_is_imported_in_both(tmp_path):
     body = """
         import gc, os, sys, deep.leaf

@@ -101,7 +101,7 @@ def test_a_wheel_for_another_python_is_told_with_what_this_one_accepts(tmp_path)
 
 
 def test_an_archive_of_several_wheels_names_the_one_for_another_python(tmp_path):
-    tags = {"right": "py3-none-any", "wrong": "cp39-cp39-linux_x86_64"}
+    tags = {"right": "py3-none-any", "wrong": "cp39-cp39-linux_x86_64", "odd": "py3"}
     tree = {f"{name}-1.0.dist-info/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n" for name, tag in tags.items()}
     can_run, findings = doctor(building.write_zip(tmp_path / "merged.zip", tree))
     assert not can_run and findings["tags"]["what"] == "wrong is for cp39-cp39-linux_x86_64"

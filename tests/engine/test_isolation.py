@@ -70,9 +70,12 @@ def test_what_one_interpreter_has_alone_no_other_finds(archives, own_gil):
 
 @GILS
 def test_what_all_share_those_that_run_already_follow(archives, own_gil):
-    """Mounted and unmounted by one interpreter after another has imported intact: sys.path follows there with the next import."""
+    """Mounted and unmounted by one interpreter after another has imported intact: sys.path follows there with the next import.
+
+    The main interpreter uses importlib.metadata first, for the reason below.
+    """
     program = f"""
-        import intact
+        import importlib.metadata, importlib.util, intact
         other = create({own_gil})
         run(other, "import importlib.metadata, importlib.util, intact, pkgutil, sys")
         def look():
@@ -87,7 +90,7 @@ def test_what_all_share_those_that_run_already_follow(archives, own_gil):
         mounted.unmount()
         look()
         run(other, f"mounted = intact.mount({{sys.argv[1]!r}})")
-        import space.leaf, importlib.metadata
+        import space.leaf
         print(space.leaf.name, importlib.metadata.version("pkg"), sys.argv[1] in sys.path, flush=True)
         run(other, "mounted.unmount()")
         print(importlib.util.find_spec("one_only"), sys.argv[1] in sys.path)

@@ -66,6 +66,48 @@ for made in (copy.deepcopy(spec), pickle.loads(pickle.dumps(spec)), spec):
     assert building.output_of("-c", body) == "True\n" * 3
 
 
+def test_a_loader_of_several_modules_goes_on_loading_the_others(tmp_path):
+    """Which of them is patched was asked of the name, and another's was none that is."""
+    archive = building.write_zip(tmp_path / "a.zip", {"pkg_resources.py": "find_on_path = None\ndef register_finder(*_): raise ValueError", "other.py": "n = 5"})
+    body = """
+import importlib.util, sys, intact
+sys.path.insert(0, sys.argv[1])
+spec = importlib.util.find_spec("pkg_resources")
+import other
+print(other.n)
+try:
+    import pkg_resources
+except ValueError:
+    print("patched")
+"""
+    assert building.output_of("-c", body, archive) == "5\npatched\n"
+
+
+def test_a_finder_may_put_a_loader_around_that_of_what_is_patched():
+    body = """
+import importlib.machinery, sys, intact
+class Around:
+    def __init__(self, inner): self.inner = inner
+    def create_module(self, spec): return self.inner.create_module(spec)
+    def exec_module(self, module): self.inner.exec_module(module)
+class First:
+    def find_spec(self, name, path, target):
+        if name == "importlib.metadata":
+            spec = [f for f in sys.meta_path if isinstance(f, intact._engine.Finder)][0].find_spec(name, path, target)
+            spec.loader = Around(spec.loader)
+            return spec
+sys.meta_path.insert(0, First())
+import importlib.metadata as module
+print(type(module.__loader__).__name__, module.PathDistribution.read_text.__code__.co_filename.endswith("_patching.py"))
+"""
+    assert building.output_of("-c", body) == "Around True\n"
+
+
+def test_a_spec_of_what_is_patched_equals_another():
+    body = "import importlib.util, intact; a, b = (importlib.util.find_spec('importlib.metadata') for _ in 'ab'); print(a == b)"
+    assert building.output_of("-c", body) == "True\n"
+
+
 @pytest.mark.parametrize("name", ["execv", "execve", "posix_spawn", "posix_spawnp"])
 def test_functions_that_start_programs_are_pickled_by_reference(name):
     """What stands for them said that it was of a module of ours."""

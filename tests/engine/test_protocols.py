@@ -331,6 +331,12 @@ def test_relative_entry_is_looked_at_anew_when_its_mount_has_gone(tmp_path, monk
     assert module.n == 1 and type(module.__loader__) is zipimport.zipimporter
 
 
+def test_entries_that_are_no_text_stay_in_the_cache_of_importers(mount):
+    sys.path_importer_cache[b"bytes"] = None
+    mount({"beside.py": "n = 1"}).unmount()
+    assert sys.path_importer_cache.pop(b"bytes", 5) is None
+
+
 def test_mounts_come_and_go_where_the_current_directory_is_gone(tmp_path):
     archive = building.write_zip(tmp_path / "n.zip", {"gone.py": "n = 1"})
     program = (

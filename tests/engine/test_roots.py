@@ -4,9 +4,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
-import subprocess
 import sys
-import textwrap
 
 import building
 import intact
@@ -107,35 +105,3 @@ def test_a_mount_behind_a_link_is_imported_from_by_its_real_path(tmp_path, monke
 
         assert pkg.beside_pkg.n == 5
         assert os.listdir(os.path.dirname(os.path.realpath(pkg.__file__))) == os.listdir(os.path.dirname(pkg.__file__))
-
-
-@pytest.mark.skipif(building.SANITIZED, reason="a sanitizer's runtime wants some of that room itself")
-def test_intact_is_imported_where_libraries_have_taken_all_room_for_static_tls(tmp_path):
-    """There are some 1.7 KB for all objects that are loaded after the start; OpenMP runtimes and allocators want some."""
-    source = tmp_path / "takes.c"
-    source.write_text('__attribute__((tls_model("initial-exec"))) __thread char block[16]; char* get(void) { return block; }')
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "takes.so", source], check=True)
-    program = """
-        import ctypes, shutil, sys
-        library = sys.argv[1]
-        try:
-            for n in range(10_000):
-                ctypes.CDLL(shutil.copy(library, f"{library}.{n}"))
-        except OSError as error:
-            print("static TLS" in str(error), n > 0)
-        import intact
-        with intact.mount(sys.argv[2]):
-            import pkg
-            print(open(pkg.__file__).read(), end="")
-    """
-    archive = building.write_zip(tmp_path / "a.zip", {"pkg.py": "n = 5\n"})
-    done = building.output_of("-c", textwrap.dedent(program), tmp_path / "takes.so", archive)
-    assert done == "True True\nn = 5\n"
-
-
-@pytest.mark.skipif(not building.WITHOUT_GIL, reason="this interpreter has a GIL")
-def test_an_interpreter_without_a_gil_goes_on_without_one(tmp_path):
-    """It would switch one on, with a warning, for an extension that does not say that it needs none."""
-    archive = building.write_zip(tmp_path / "a.zip", {"pkg.py": ""})
-    program = "import sys, intact; intact.mount(sys.argv[1]); import pkg; print(sys._is_gil_enabled())"
-    assert building.output_of("-c", program, archive, flags=("-W", "error")) == "False\n"
