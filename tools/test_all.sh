@@ -66,7 +66,7 @@ under_asan() {
 under_tsan() {
   tools/install.sh "$python" tsan INTACT_SANITIZE=thread &&
     LD_PRELOAD="$(g++ -print-file-name=libtsan.so):$(g++ -print-file-name=libstdc++.so.6)" \
-      TSAN_OPTIONS="halt_on_error=1:report_signal_unsafe=0:ignore_noninstrumented_modules=1:die_after_fork=0" setarch -R \
+      TSAN_OPTIONS="halt_on_error=1:allocator_may_return_null=1:report_signal_unsafe=0:ignore_noninstrumented_modules=1:die_after_fork=0" setarch -R \
       "build/venv/tsan/bin/python" -m pytest tests --site=build/site/tsan
 }
 

@@ -100,12 +100,12 @@ TEST(Links, WhoseTargetIsBrokenAreLeftOut) {
 TEST(Links, NestedInOneAnotherAreRefusedWithTheLimit) {
   std::vector<std::string> paths, targets;
   std::vector<Made> members;
-  constexpr int kCount = 4000;
-  for (int i = 0; i < kCount; ++i) {
+  constexpr std::size_t kCount = 4000;
+  for (std::size_t i = 0; i < kCount; ++i) {
     paths.push_back("d" + std::to_string(i) + "/l");
     targets.push_back("../d" + std::to_string(i + 1));
   }
-  for (int i = 0; i < kCount; ++i) members.push_back({paths[i].c_str(), targets[i].c_str(), true});
+  for (std::size_t i = 0; i < kCount; ++i) members.push_back({paths[i].c_str(), targets[i].c_str(), true});
   const std::string last = "d" + std::to_string(kCount) + "/file";
   members.push_back({last.c_str(), "text"});
   const auto archive = open_content(archive_of(members), Where::kMemory);
