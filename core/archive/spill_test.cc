@@ -17,7 +17,7 @@ std::span<const std::byte> bytes_of(const std::string& text) { return std::as_by
 TEST(Spill, GivesBackWhatWasAppendedByOffset) {
   Spill spill("test", "");
   std::string all;
-  for (const std::size_t size : {1, 100, 300'000, 7, 262'144, 0, 5}) {
+  for (const std::size_t size : std::initializer_list<std::size_t>{1, 100, 300'000, 7, 262'144, 0, 5}) {
     const std::string piece(size, static_cast<char>('a' + all.size() % 26));
     EXPECT_EQ(spill.size(), all.size());
     ASSERT_TRUE(spill.append(bytes_of(piece)));
