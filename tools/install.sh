@@ -3,7 +3,7 @@
 # with the test tools (build/venv/NAME, the tests' interpreter), and alone into build/site/NAME, for the processes
 # that must see intact and the standard library and nothing else. The source tree is never on anybody's path.
 #
-#   tools/install.sh PYTHON NAME [CMAKE_DEFINE=VALUE...]
+#   tools/install.sh PYTHON NAME [CMAKE_DEFINE=VALUE...]      (TOOLS from the environment: other test tools than all)
 set -euo pipefail
 
 python=$1 name=$2
@@ -20,9 +20,10 @@ if [ ! -e "$venv/.tools" ] || [ pyproject.toml -nt "$venv/.tools" ]; then
   echo "install: tools for $name in $venv"
   "$python" -m venv "$venv"
   mapfile -t tools < <("$venv/bin/python" - <<'EOF'
-import tomllib
+import os, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))
-print(*project["build-system"]["requires"], *project["project"]["optional-dependencies"]["test"], sep="\n")
+tools = os.environ.get("TOOLS", "").split() or project["project"]["optional-dependencies"]["test"]
+print(*project["build-system"]["requires"], *tools, sep="\n")
 EOF
   )
   pip install -q --upgrade "pip>=23.1"
