@@ -24,8 +24,7 @@ bool Root::shown_to(Viewer viewer) const {
          std::ranges::any_of(mounts, [=](const MountPtr& mount) { return mount->options().shown_to(viewer); });
 }
 
-Snapshot::Snapshot(std::vector<MountPtr> newest_first, std::uint64_t version)
-    : mounts_(std::move(newest_first)), version_(version) {
+Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newest_first)) {
   for (const MountPtr& mount : mounts_) {
     add_root(mount->root(), mount);
     if (!mount->real_root().empty()) add_root(mount->real_root(), mount);

@@ -97,9 +97,10 @@ bool Tree::unmount_if(const std::function<bool(const Mount&)>& unwanted) {
 }
 
 void Tree::publish(std::vector<MountPtr> newest_first) {
-  auto next = std::make_unique<const Snapshot>(std::move(newest_first), current_->version() + 1);
+  auto next = std::make_unique<const Snapshot>(std::move(newest_first));
   set_gate(*next);
   snapshot_.store(next.get());
+  ++version_;
   retired_.push_back(std::exchange(current_, std::move(next)));
   if (drain()) retired_.clear();
 }

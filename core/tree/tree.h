@@ -95,11 +95,9 @@ struct Root {
 
 class Snapshot {
  public:
-  explicit Snapshot(std::vector<MountPtr> newest_first, std::uint64_t version = 0);
+  explicit Snapshot(std::vector<MountPtr> newest_first);
 
   const std::vector<MountPtr>& mounts() const { return mounts_; }
-  // How many its tree had before it.
-  std::uint64_t version() const { return version_; }
 
   // The root that `path` is, or lies below, and the rest without its leading '/'; null if none. `path` is
   // absolute; what follows the root need not be normal. Allocates nothing.
@@ -140,7 +138,6 @@ class Snapshot {
   std::uint32_t* top_level_slot(std::string_view name);
 
   std::vector<MountPtr> mounts_;
-  std::uint64_t version_;
   std::vector<Root> roots_;           // sorted by path
   std::vector<std::uint32_t> outer_;  // for each root the longest other root that is a prefix of it, or kNone
   std::vector<TopLevel> top_level_;
@@ -159,6 +156,9 @@ class Tree {
   bool unmount(const Mount& mount);
   // Takes out whatever is for `owner` alone.
   void unmount_owned_by(Viewer owner);
+
+  // How often it has changed: readers that begin after a version was seen meet what it stands for, or what is newer.
+  std::uint64_t version() const { return version_.load(); }
 
   // Around fork(2), by the thread that forks. A child has no other: readers and writers of other threads are no more.
   void before_fork() { mutex_.lock(); }
@@ -179,6 +179,7 @@ class Tree {
   std::mutex mutex_;                         // of writers
   std::unique_ptr<const Snapshot> current_;  // guarded by mutex_
   std::atomic<const Snapshot*> snapshot_;    // the same, for readers
+  std::atomic<std::uint64_t> version_{0};    // counted when that is replaced
   // Readers under way, in two counters; new readers use the one that phase_ names. A snapshot that has been replaced is
   // freed once each counter has been seen at zero afterwards (as in the Linux kernel's SRCU).
   mutable std::atomic<std::uint64_t> readers_[2] = {};

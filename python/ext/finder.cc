@@ -203,7 +203,7 @@ bool read_arguments(std::span<const char* const> names, std::span<PyObject*> val
 // Other interpreters mount and unmount, too: this one's sys.path follows before it is walked, if it can now. False with
 // an exception set.
 bool follow_tree(ModuleState& state) {
-  const std::uint64_t version = ReadGuard(engine().tree)->version();
+  const std::uint64_t version = engine().tree.version();
   if (!state.tree_watcher || state.tree_version.load() == version) return true;
   const PyRef followed = py_call(state.tree_watcher.get());
   if (followed.get() == Py_True) state.tree_version.store(version);
