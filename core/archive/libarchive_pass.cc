@@ -233,8 +233,8 @@ std::optional<std::string> Pass::path_of(const char* name) const {
   std::string_view text = name;
   while (text.starts_with("./")) text.remove_prefix(std::min(text.find_first_not_of('/', 1), text.size()));
   if (!zip::is_utf8(text)) return std::nullopt;
-  const auto path = member_path(text);
-  return path && is_reachable(*path) ? std::optional<std::string>(*path) : std::nullopt;
+  const auto path = reachable_path(text);
+  return path ? std::optional<std::string>(*path) : std::nullopt;
 }
 
 const char* Pass::format_name() const {

@@ -32,11 +32,6 @@ bool read_zip64(const CentralHeader& header, std::span<const std::byte> extra, M
   return reader.ok();
 }
 
-bool is_member_path(std::string_view name) {
-  const auto path = member_path(name);
-  return path && is_reachable(*path);
-}
-
 // What is wrong with a record that is all there, or null.
 const char* check(const CentralHeader& header, std::span<const std::byte> extra) {
   if (header.signature != kCentralSignature) return "no record of the central directory where one should be";
@@ -105,11 +100,11 @@ ZipDirectory::Naming ZipDirectory::name_member(const CentralHeader& header, std:
   if (is_plain_path(raw_name) && is_reachable(raw_name) && (extra.empty() || utf8)) return Naming::kAsItStands;
   const auto better = utf8 || extra.empty() ? std::nullopt : unicode_path(extra, raw_name);
   if (!better && (utf8 || is_ascii(raw_name))) {
-    const bool reachable = (is_ascii(raw_name) || is_utf8(raw_name)) && is_member_path(raw_name);
+    const bool reachable = (is_ascii(raw_name) || is_utf8(raw_name)) && reachable_path(raw_name);
     return reachable ? Naming::kAsItStands : Naming::kUnreachable;
   }
   std::string converted = better ? std::string(*better) : cp437_to_utf8(raw_name);
-  if (!is_member_path(converted)) return Naming::kUnreachable;
+  if (!reachable_path(converted)) return Naming::kUnreachable;
   names_.push_back(std::move(converted));
   return Naming::kConverted;
 }

@@ -63,6 +63,11 @@ bool is_reachable(std::string_view path) {
          (path.size() < kPathMax && std::count(path.begin(), path.end(), '/') < static_cast<std::ptrdiff_t>(kMaxDepth));
 }
 
+std::optional<std::string_view> reachable_path(std::string_view name) {
+  const auto path = member_path(name);
+  return path && is_reachable(*path) ? path : std::nullopt;
+}
+
 std::string normal_path(std::string_view absolute) {
   std::vector<std::string_view> parts;
   for (std::size_t start = 0; start < absolute.size();) {

@@ -21,6 +21,9 @@ bool is_plain_path(std::string_view name);
 // Leaving such members out also bounds the work of making up directories.
 bool is_reachable(std::string_view path);
 
+// What member_path gives, if that is reachable.
+std::optional<std::string_view> reachable_path(std::string_view name);
+
 // Resolves "", "." and ".." without looking at a file system, as os.path.normpath does for an absolute path.
 std::string normal_path(std::string_view absolute);
 
