@@ -5,7 +5,9 @@
 #include <nettle/cbc.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "core/archive/codecs.h"
 #include "core/archive/sevenzip_header.h"
@@ -189,13 +191,13 @@ std::optional<std::string> unpack(const Folder& folder, Span packed, std::span<s
   filters[0].id = coder.method == kLzma2 ? LZMA_FILTER_LZMA2 : LZMA_FILTER_LZMA1;
   if (lzma_properties_decode(filters, nullptr, octets(coder.properties.data()), coder.properties.size()) != LZMA_OK)
     return "its coder has broken properties";
+  const std::unique_ptr<void, decltype(&std::free)> owner(filters[0].options, std::free);
   // A dictionary larger than the header is memory that nothing can refer to.
   auto* options = static_cast<lzma_options_lzma*>(filters[0].options);
   options->dict_size = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
       target.size(), LZMA_DICT_SIZE_MIN, std::max<std::uint32_t>(options->dict_size, LZMA_DICT_SIZE_MIN)));
   lzma_stream stream = LZMA_STREAM_INIT;
   lzma_ret status = lzma_raw_decoder(&stream, filters);
-  std::free(filters[0].options);
   stream.next_in = octets(packed.data());
   stream.avail_in = packed.size();
   stream.next_out = octets(target.data());

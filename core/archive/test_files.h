@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,18 @@ inline UniqueFd file_from(const std::string& content) {
   UniqueFd fd(::memfd_create("test", MFD_CLOEXEC));
   if (::write(fd.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size())) return UniqueFd();
   return fd;
+}
+
+// Digits that do not repeat themselves.
+inline std::string varied(std::size_t size) {
+  std::string text;
+  std::uint32_t state = 1;
+  while (text.size() < size) {
+    state = state * 1664525 + 1013904223;
+    text += std::to_string(state >> 20);
+  }
+  text.resize(size);
+  return text;
 }
 
 enum class Where { kMemory, kFile };

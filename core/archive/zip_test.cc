@@ -1,13 +1,10 @@
 // Well-formed zips of every kind we read, in memory and in a file.
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <thread>
 
@@ -22,17 +19,6 @@ using namespace zip;
 using testing::ElementsAre;
 
 constexpr Method kMethods[] = {Method::kStored, Method::kDeflate, Method::kBzip2, Method::kLzma, Method::kZstd};
-
-std::string varied(std::size_t size) {
-  std::string text;
-  std::uint32_t state = 1;
-  while (text.size() < size) {
-    state = state * 1664525 + 1013904223;
-    text += std::to_string(state >> 20);
-  }
-  text.resize(size);
-  return text;
-}
 
 std::vector<std::string> paths(const Archive& archive) {
   std::vector<std::string> all;
@@ -347,63 +333,6 @@ TEST_P(ZipTest, APayloadThatIsNotTheLastMemberMakesNoApp) {
   const auto opened = open_content(ZipBuilder().add("intact-payload.zip", inner).add("b", "").build(), GetParam());
   ASSERT_TRUE(opened);
   EXPECT_THAT(paths(**opened), ElementsAre("intact-payload.zip", "b"));
-}
-
-class ZipOnDisk : public testing::Test {
- protected:
-  ZipOnDisk() {
-    UniqueFd fd(::mkstemp(path_.data()));
-    write(content_);
-  }
-  ~ZipOnDisk() override { ::unlink(path_.c_str()); }
-  void write(const std::string& content) {
-    std::FILE* file = std::fopen(path_.c_str(), "wb");
-    std::fwrite(content.data(), 1, content.size(), file);
-    std::fclose(file);
-  }
-  std::string path_ = testing::TempDir() + "zipXXXXXX";
-  std::string content_ = ZipBuilder().add("stored", varied(9000)).add("packed", varied(9000), Method::kDeflate).build();
-};
-
-TEST_F(ZipOnDisk, ReplacingOrDeletingTheFileChangesNothing) {
-  const auto opened = open_archive(path_, Limits{});
-  ASSERT_TRUE(opened);
-  ::unlink(path_.c_str());
-  EXPECT_EQ((*opened)->read(0)->text(), varied(9000));
-  write("something else");
-  EXPECT_EQ((*opened)->read(0)->text(), varied(9000));
-  EXPECT_EQ((*opened)->read(1)->text(), varied(9000));
-}
-
-TEST_F(ZipOnDisk, TruncatingTheFileMakesReadingAnError) {
-  const auto opened = open_archive(path_, Limits{});
-  ASSERT_TRUE(opened);
-  for (const off_t size : {5000, 40, 10, 0}) {
-    ASSERT_EQ(::truncate(path_.c_str(), size), 0);
-    for (const std::size_t index : {0u, 1u}) {
-      const auto bytes = (*opened)->read(index);
-      ASSERT_FALSE(bytes);
-      EXPECT_EQ(bytes.error().code, ErrorCode::kMember);
-      EXPECT_THAT(bytes.error().message(), testing::HasSubstr("it was longer when it was opened"));
-      EXPECT_EQ(bytes.error().archive, path_);
-      EXPECT_FALSE((*opened)->check(index));
-    }
-  }
-}
-
-TEST_F(ZipOnDisk, TheDescriptorIsNotInherited) {
-  const auto opened = open_archive(path_, Limits{});
-  ASSERT_TRUE(opened);
-  const auto extent = (*opened)->extent(0);
-  EXPECT_TRUE(::fcntl((*extent)->fd, F_GETFD) & FD_CLOEXEC);
-}
-
-TEST_F(ZipOnDisk, APathThatCannotBeOpenedIsASystemError) {
-  const auto missing = open_archive(path_ + ".missing", Limits{});
-  ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().code, ErrorCode::kSystem);
-  EXPECT_EQ(missing.error().system_errno, ENOENT);
-  EXPECT_EQ(missing.error().archive, path_ + ".missing");
 }
 
 }  // namespace
