@@ -9,10 +9,10 @@ namespace {
 // Container objects, net, before the youngest generation is collected. A number that no program chooses.
 constexpr long kPausedThreshold = 100'003;
 
-// gc.get_threshold() with another first number; null if there is nothing to change or on failure.
-PyRef with_first(const PyRef& thresholds, PyObject* first) {
-  const PyRef rest = PyRef::steal(PySequence_GetSlice(thresholds.get(), 1, PyTuple_GET_SIZE(thresholds.get())));
-  const PyRef head = PyRef::steal(PyTuple_Pack(1, first));
+// What gc.get_threshold() is in the pause, if it was this before; null on failure.
+PyRef paused(const PyRef& before) {
+  const PyRef rest = PyRef::steal(PySequence_GetSlice(before.get(), 1, PyTuple_GET_SIZE(before.get())));
+  const PyRef head = PyRef::steal(Py_BuildValue("(l)", kPausedThreshold));
   return rest && head ? PyRef::steal(PySequence_Concat(head.get(), rest.get())) : PyRef();
 }
 
@@ -35,9 +35,8 @@ void promote([[maybe_unused]] ModuleState& state) {
 void pause(ModuleState& state) {
   PyRef before = py_call(state.gc_get_threshold.get());
   const long first = first_of(before);
-  const PyRef paused = PyRef::steal(PyLong_FromLong(kPausedThreshold));
-  if (first > 0 && first < kPausedThreshold && paused) {  // 0: the program has switched it off
-    const PyRef thresholds = with_first(before, paused.get());
+  if (first > 0 && first < kPausedThreshold) {  // 0: the program has switched it off
+    const PyRef thresholds = paused(before);
     if (thresholds && PyRef::steal(PyObject_CallObject(state.gc_set_threshold.get(), thresholds.get()))) {
       state.thresholds_before = std::move(before);
     }
@@ -51,8 +50,7 @@ void resume(ModuleState& state) {
   PyObject *type, *value, *traceback;  // an import that failed ends here too
   PyErr_Fetch(&type, &value, &traceback);
   const PyRef now = py_call(state.gc_get_threshold.get());
-  const PyRef paused = PyRef::steal(PyLong_FromLong(kPausedThreshold));
-  const PyRef ours = paused ? with_first(before, paused.get()) : PyRef();
+  const PyRef ours = paused(before);
   if (now && ours && PyObject_RichCompareBool(now.get(), ours.get(), Py_EQ) == 1) {
     const PyRef counts = py_call(state.gc_get_count.get());
     if (first_of(counts) > first_of(before)) promote(state);  // else the collector would start at once

@@ -69,6 +69,9 @@ struct ModuleState {
   bool verbose = false;        // importlib says on stderr what it does (python -v)
 };
 
+// Takes what is importlib's and the interpreter's, and names. False with an exception set.
+bool fill(ModuleState& state);
+
 // Held while something of the state is changed in several steps. With a GIL there is nothing to do; without one, who
 // waits for it lets the interpreter stop the world.
 class StateLock {
