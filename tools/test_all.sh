@@ -45,15 +45,12 @@ other_python() { # INTERPRETER: the whole suite and every package on it
 # Without a GIL, on an interpreter that is built for it where none is there: the tests of import, threads and
 # interpreters. The rest needs tools that are not to be had for CPython 3.13 without one, as newer hypothesis is not.
 free_threaded() {
-  local found code tests files
-  tests=(concurrency file_loading finder importing interpreters isolation loader mount native patching roots shutdown trace)
-  files=("${tests[@]/#/tests/engine/test_}")
-  files=("${files[@]/%/.py}")
+  local found code
   found=$(tools/free_threaded.sh)
   code=$?
   if [ $code -eq 3 ]; then left_out+=("free-threaded: no such interpreter, see above"); return 0; fi
   [ $code -eq 0 ] && TOOLS="pytest pytest-timeout hypothesis<6.140" tools/install.sh "$found" cp313t &&
-    build/venv/cp313t/bin/pytest --site=build/site/cp313t "${files[@]}"
+    build/venv/cp313t/bin/pytest --site=build/site/cp313t tests/engine/test_{concurrency,file_loading,finder,importing,interpreters,isolation,loader,mount,native,patching,roots,shutdown,trace}.py
 }
 
 built_with_clang() {

@@ -17,6 +17,7 @@ import pytest
 from intact.compat import zipextimporter
 from intact.compat.zipextimporter import ZipExtensionImporter, get_verbose_flag, import_module, install
 from packing import packed
+from support.environment import unsanitized
 
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 # A module with a number of its own, which with LIBRARY it asks of a library.
@@ -49,8 +50,7 @@ PyMODINIT_FUNC INIT(void) { return PyModuleDef_Init(&def); }
 
 
 def gcc(*arguments):
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer's
-    subprocess.run(["gcc", "-shared", "-fPIC", *arguments], check=True, env=environment)
+    subprocess.run(["gcc", "-shared", "-fPIC", *arguments], check=True, env=unsanitized())
 
 
 @pytest.fixture(scope="session")

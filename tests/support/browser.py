@@ -1,10 +1,11 @@
 """Chromium without a window: what a page looks like once its scripts have run."""
 
-import os
 import re
 import shutil
 import subprocess
 from html import unescape
+
+from support.environment import unsanitized
 
 _OPTIONS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --window-size=1400,1600""".split()
@@ -14,8 +15,7 @@ def _chromium(profile, *arguments):
     program = shutil.which("chromium")
     assert program, "chromium is missing: tools/setup.sh installs it"
     command = [program, *_OPTIONS, f"--user-data-dir={profile}", *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # a sanitizer's
-    return subprocess.run(command, check=True, capture_output=True, timeout=300, env=environment).stdout.decode()
+    return subprocess.run(command, check=True, capture_output=True, timeout=300, env=unsanitized()).stdout.decode()
 
 
 def document(profile, url):
