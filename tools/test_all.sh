@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Everything that can be tested here, one step after another; a failed step does not hide the next. The last lines say what
-# failed and what was left out for want of an interpreter. Called by `make test-all`, which has installed what is needed.
+# Everything that can be tested here, LANES steps at a time; a failed step does not hide the next. What a step prints is in
+# build/test-all/STEP.log. The last lines say what failed and what was left out for want of an interpreter. Called by
+# `make test-all`, which has installed what is needed.
 #
-#   tools/test_all.sh PYTHON [STEP...]      (all steps, or those named; FUZZ_SECONDS and JOBS from the environment)
+#   tools/test_all.sh PYTHON [STEP...]   (all steps, or those named; FUZZ_SECONDS, JOBS and LANES (2) from the environment)
 set -uo pipefail
+set -m # A step is a process group, so that an interrupt ends all that it has started.
 
 python=$1
 shift
@@ -11,15 +13,40 @@ wanted=("$@")
 tag_of() { "$1" -c 'import sys; print("cp%d%d" % sys.version_info[:2])'; }
 tag=$(tag_of "$python")
 venv=build/venv/$tag
-failed=() passed=() left_out=()
+logs=build/test-all
+failed=() passed=()
+declare -A running=() began=() # process to step, step to the second it began
 
-step() { # NAME COMMAND...
-  local name=$1 begin=$SECONDS
+rm -rf "$logs"
+mkdir -p "$logs"
+trap 'for pid in "${!running[@]}"; do kill -INT -- "-$pid"; done; wait; exit 130' INT TERM
+
+leave_out() { echo "left out: $*" >>"$logs/left-out"; }
+
+step() { # NAME COMMAND...: begins it as soon as fewer than LANES are running
+  local name=$1
   shift
   if [ ${#wanted[@]} -gt 0 ] && [[ " ${wanted[*]} " != *" $name "* ]]; then return; fi
-  printf '\n=== %s\n' "$name"
-  if "$@"; then passed+=("$name"); else failed+=("$name"); fi
-  printf '=== %s: %s s\n' "$name" $((SECONDS - begin))
+  [ ${#running[@]} -lt "${LANES:-2}" ] || finish
+  echo "=== $name: begins"
+  "$@" >"$logs/$name.log" 2>&1 </dev/null &
+  running[$!]=$name
+  began[$name]=$SECONDS
+}
+
+finish() { # waits for the step that ends first, and prints the end of what it printed: longer when it failed
+  local pid code=0 name
+  wait -n -p pid "${!running[@]}" || code=$?
+  name=${running[$pid]}
+  unset "running[$pid]"
+  if [ $code -eq 0 ]; then
+    passed+=("$name")
+    tail -n 3 "$logs/$name.log"
+  else
+    failed+=("$name")
+    tail -n 60 "$logs/$name.log"
+  fi
+  echo "=== $name: $((SECONDS - began[$name])) s, exit code $code"
 }
 
 cpp() { # PRESET
@@ -38,8 +65,24 @@ suite() { # NAME OPTIONS...: the Python suite with what tools/install.sh called 
   "build/venv/$name/bin/pytest" tests --site="build/site/$name" "$@"
 }
 
-other_python() { # INTERPRETER: the whole suite and every package on it
-  tools/install.sh "$1" "$(tag_of "$1")" && suite "$(tag_of "$1")" --all-packages
+cpp_default() { # and whether each library has its tests
+  cpp default && "$venv/bin/python" tools/check_tests.py build/default
+}
+
+cpython_suites() { # TAG: CPython's own tests with our importers
+  "build/venv/$1/bin/python" tests/cpython/run.py --site "build/site/$1"
+  local code=$?
+  [ $code -ne 2 ] || leave_out "cpython: the interpreter of $1 comes without its tests"
+  [ $code -eq 0 ] || [ $code -eq 2 ]
+}
+
+other_python() { # INTERPRETER: the whole suite with every package, and CPython's own tests on it
+  local name
+  name=$(tag_of "$1")
+  tools/install.sh "$1" "$name" || return
+  suite "$name" --all-packages
+  local code=$?
+  cpython_suites "$name" && return $code
 }
 
 # Without a GIL, on an interpreter that is built for it where none is there: the tests of import, threads and
@@ -48,7 +91,7 @@ free_threaded() {
   local found code
   found=$(tools/free_threaded.sh)
   code=$?
-  if [ $code -eq 3 ]; then left_out+=("free-threaded: no such interpreter, see above"); return 0; fi
+  if [ $code -eq 3 ]; then leave_out "free-threaded: no such interpreter, see $logs/free-threaded.log"; return 0; fi
   [ $code -eq 0 ] && TOOLS="pytest pytest-timeout hypothesis<6.140" tools/install.sh "$found" cp313t &&
     build/venv/cp313t/bin/pytest --site=build/site/cp313t tests/engine/test_{concurrency,file_loading,finder,importing,interpreters,isolation,loader,mount,native,patching,roots,shutdown,trace}.py
 }
@@ -99,52 +142,38 @@ find_python() { # VERSION: a python of that version that runs, from the path or 
   return 1
 }
 
-cpython_suites() { # CPython's own tests with our importers, on every interpreter that comes with them
-  local result=0 seen="" each name code
-  for each in "$python" "$(find_python 3.12)" "$(find_python 3.13)"; do
-    [ -n "$each" ] || continue
-    name=$(tag_of "$each")
-    [[ " $seen " != *" $name "* ]] || continue
-    seen+=" $name"
-    [ -d "build/site/$name" ] || tools/install.sh "$each" "$name" || { result=1; continue; }
-    "build/venv/$name/bin/python" tests/cpython/run.py --site "build/site/$name"
-    code=$?
-    if [ $code -eq 2 ]; then left_out+=("cpython: $each comes without its tests"); elif [ $code -ne 0 ]; then result=1; fi
-  done
-  return $result
-}
-
-step cpp cpp default
-step python suite "$tag" --all-packages
-step test-files "$venv/bin/python" tools/check_tests.py build/default
+# The longest first, so that no lane is left alone at the end.
 for version in 3.12 3.13; do
   if found=$(find_python $version); then
     [ "$(tag_of "$found")" = "$tag" ] || step "python-$version" other_python "$found"
   else
-    left_out+=("python-$version: no such interpreter here")
+    leave_out "python-$version: no such interpreter here"
   fi
 done
-step free-threaded free_threaded
-step clang cpp clang
-step clang-python built_with_clang
-step asan cpp asan
-step asan-python under_asan
-step tsan cpp_tsan
+step upstream "$venv/bin/python" tests/upstream/compare.py
+step python suite "$tag" --all-packages
 step tsan-python under_tsan
-if [ "$(uname -m)" = x86_64 ]; then step aarch64 cpp aarch64; else left_out+=("aarch64: this is not x86-64"); fi
+step asan-python under_asan
+step clang-python built_with_clang
+step cpython cpython_suites "$tag"
+step free-threaded free_threaded
+step tsan cpp_tsan
+step asan cpp asan
+if [ "$(uname -m)" = x86_64 ]; then step aarch64 cpp aarch64; else leave_out "aarch64: this is not x86-64"; fi
+step fuzz tools/fuzz.sh
 if [ "$(uname -m)" = x86_64 ] && [ "$tag" = cp311 ]; then
   step aarch64-app aarch64_app
 else
-  left_out+=("aarch64-app: this is not x86-64 with Python 3.11, which is Debian's for aarch64")
+  leave_out "aarch64-app: this is not x86-64 with Python 3.11, which is Debian's for aarch64"
 fi
-step fuzz tools/fuzz.sh
+step cpp cpp_default
+step clang cpp clang
 step clean-clone clean_clone
 step demo "$venv/bin/python" demo/run.py
-step cpython cpython_suites
-step upstream "$venv/bin/python" tests/upstream/compare.py
+while [ ${#running[@]} -gt 0 ]; do finish; done
 
 printf '\n'
-for line in "${left_out[@]}"; do echo "left out: $line"; done
-for name in "${failed[@]}"; do echo "FAILED: $name"; done
+[ ! -e "$logs/left-out" ] || cat "$logs/left-out"
+for name in "${failed[@]}"; do echo "FAILED: $name ($logs/$name.log)"; done
 echo "${#passed[@]} passed, ${#failed[@]} failed"
 [ ${#failed[@]} -eq 0 ] && [ ${#passed[@]} -gt 0 ]

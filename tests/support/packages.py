@@ -80,30 +80,26 @@ class Interpreter:
 
     def merged(self, paths):
         """One stored and aligned archive of the wheels `paths`, made anew when they change."""
-        target = self._kept("archives", paths, ".zip")
-        if not target.exists():
-            script = TESTS / "support" / "archives.py"
-            subprocess.run([self.executable, "-I", str(script), str(target), *paths], check=True)
-        return str(target)
+        script = TESTS / "support" / "archives.py"
+        return self._kept("archives", paths, ".zip", lambda target: [self.executable, "-I", script, target, *paths])
 
     def installed(self, paths):
         """The same wheels as pip installs them: the control."""
-        target = self._kept("control", paths, "")
-        if not target.exists():
-            partial = target.with_name(target.name + ".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            command = [self.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps"]
-            subprocess.run([*command, "--no-index", "--target", str(partial), *paths], check=True)
-            partial.rename(target)
-        return str(target)
+        pip = [self.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", "--no-index"]
+        return self._kept("control", paths, "", lambda target: [*pip, "--target", target, *paths])
 
-    def _kept(self, kind, paths, suffix):
-        """A path in build/ that is named after its inputs."""
+    def _kept(self, kind, paths, suffix, command):
+        """The path in build/ that is named after its inputs, which `command`, called with a path, makes where it is missing."""
         names = "\n".join(sorted(os.path.basename(path) for path in paths))
         key = hashlib.sha256(names.encode()).hexdigest()[:12]
         target = BUILD / kind / f"{self.tag}-{key}{suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return target
+        with wheels.alone(target.parent):
+            if not target.exists():
+                partial = target.with_name(f"partial{suffix}")
+                shutil.rmtree(partial, ignore_errors=True)
+                subprocess.run(command(partial), check=True)
+                partial.rename(target)
+        return str(target)
 
     def sources(self, layout, checks):
         paths = self.wheels(checks)

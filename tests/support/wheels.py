@@ -5,6 +5,8 @@ that only the first run needs a network. Wheels are for the interpreter whose pi
 """
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import re
 import subprocess
@@ -26,6 +28,15 @@ def find(directory, requirement):
     return None
 
 
+@contextlib.contextmanager
+def alone(directory):
+    """Lets one process at a time make what `directory` keeps, which is made here: several suites may run side by side."""
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    with open(Path(directory, ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def fetch(requirements, directory, python, dependencies=False):
     """Paths of the wheels for `requirements`, in their order; downloads what `directory` lacks.
 
@@ -33,12 +44,12 @@ def fetch(requirements, directory, python, dependencies=False):
     such a directory belongs to one caller.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    missing = [r for r in requirements if find(directory, r) is None]
-    if missing:
-        command = [python, "-m", "pip", "--disable-pip-version-check", "download", "-q", "-d", str(directory)]
-        command += ["--only-binary=:all:"] + ([] if dependencies else ["--no-deps"])
-        subprocess.run(command + missing, check=True)
+    with alone(directory):
+        missing = [r for r in requirements if find(directory, r) is None]
+        if missing:
+            command = [python, "-m", "pip", "--disable-pip-version-check", "download", "-q", "-d", str(directory)]
+            command += ["--only-binary=:all:"] + ([] if dependencies else ["--no-deps"])
+            subprocess.run(command + missing, check=True)
     if dependencies:
         return sorted(directory.glob("*.whl"))
     return [find(directory, r) for r in requirements]
