@@ -2,14 +2,17 @@
 
 import errno
 import gzip
+import hashlib
 import lzma
 import os
+import struct
 import subprocess
 import sys
 import tarfile
 import textwrap
 import threading
 import zlib
+from pathlib import Path
 
 import building
 import intact
@@ -132,11 +135,28 @@ def test_bomb_is_refused_also_where_nobody_could_ask_for_it(packer, name, tmp_pa
     assert said.startswith("ArchiveError") and "max_unpacked_size" in said
 
 
-def test_7z_bomb_is_refused(tmp_path):
-    with open(tmp_path / "zeros", "wb") as file:
+@pytest.mark.parametrize("kind", ["7z", "cab", "xar"])
+def test_bomb_of_a_format_that_compresses_by_itself_is_refused(kind, tmp_path):
+    (tmp_path / "tree").mkdir()
+    with open(tmp_path / "tree/zeros", "wb") as file:
         file.truncate(256 * MIB)
-    formats.run("7zz", "a", "-bd", "-mx=1", tmp_path / "a.7z", "zeros", cwd=tmp_path)
-    assert "max_unpacked_size" in says((tmp_path / "a.7z").read_bytes(), tmp_path)
+    bomb = Path(formats.make(kind, tmp_path / "tree", tmp_path / f"bomb.{kind}")).read_bytes()
+    assert len(bomb) < 2 * MIB
+    said = says(bomb, tmp_path)
+    assert said.startswith("ArchiveError") and "max_unpacked_size" in said
+
+
+def test_files_that_share_their_bytes_count_each(tmp_path):
+    """A xar that states the same megabyte for 256 files."""
+    packed = zlib.compress(bytes(MIB))
+    data = f"<length>{len(packed)}</length><offset>20</offset><size>{MIB}</size>" + '<encoding style="application/x-gzip"/>'
+    files = "".join(f'<file id="{n}"><name>{n}</name><type>file</type><data>{data}</data></file>' for n in range(1, 257))
+    toc = f'<xar><toc><checksum style="sha1"><offset>0</offset><size>20</size></checksum>{files}</toc></xar>'.encode()
+    listed = zlib.compress(toc)
+    bomb = b"xar!" + struct.pack(">HHQQI", 28, 1, len(listed), len(toc), 1) + listed + hashlib.sha1(listed).digest() + packed
+    assert len(intact.mount(bomb, max_unpacked_size=256 * MIB)) == 256
+    said = says(bomb, tmp_path)
+    assert said.startswith("ArchiveError") and "max_unpacked_size" in said
 
 
 @pytest.mark.parametrize("name", ["m", "../m"])
