@@ -85,10 +85,10 @@ class Kernel:
         self.manager, self.client, self.requests = manager, client, itertools.count(1)
 
     def run(self, code):
-        """How executing a cell ended, and what it printed."""
+        """How executing a cell ended, and what it printed. One that fails does not take the next one with it, as it else may."""
         printed = []
         reply = self.client.execute_interactive(
-            code, timeout=120, output_hook=lambda message: printed.append(message["content"])
+            code, timeout=120, stop_on_error=False, output_hook=lambda message: printed.append(message["content"])
         )
         return reply["content"], "".join(content.get("text", "") for content in printed)
 
@@ -166,7 +166,8 @@ def test_tracebacks_show_source_lines(kernel):
 
 
 def test_a_cell_is_interrupted(kernel):
-    message = kernel.client.execute("import time\nprint('begun', flush=True)\nwhile True: time.sleep(1)")
+    code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(1)"
+    message = kernel.client.execute(code, stop_on_error=False)
     kernel.published("stream")
     kernel.manager.interrupt_kernel()
     assert kernel.reply(message)["ename"] == "KeyboardInterrupt"

@@ -1,14 +1,14 @@
 """Runs upstream test suites from mounted, unmodified wheels and from installed files, and compares what failed.
 
 The two lists of failures must be equal: what fails in both is the suite's own affair (a data file that the wheel does not
-ship), what fails in one of them is ours. Tests that start another Python are left out of the comparison: a child does
-not inherit mounts yet.
+ship), what fails in one of them is ours.
 
     python tests/upstream/compare.py [--only NAME] [--python PATH] [--site DIR]
 """
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -33,8 +33,6 @@ SUITES = {
 }
 # As pandas' own continuous integration does without a network or a data base.
 PANDAS_MARKS = "not slow and not network and not db"
-# Words in a test's outcome that mean that it started another program, which cannot see the mounts.
-CHILD = ("subprocess", "CalledProcessError", "sys.executable", "run_subprocess")
 
 
 def outcomes(junit, folders):
@@ -67,7 +65,9 @@ def session(interpreter, site, sources, suite, scratch):
     # Data is fixed, so that two runs of one suite can be compared.
     spec["arguments"] = ["--hypothesis-seed=0", *(["-m", PANDAS_MARKS] if suite.startswith("pandas") else [])]
     command = [interpreter.executable, "-I", "-S", str(HERE / "session.py"), json.dumps(spec)]
-    environment = packages.environment(scratch) | {"NPY_TEST_HYPOTHESIS": "0"}
+    environment = packages.environment(f"{scratch}/home", f"{scratch}/tmp") | {"NPY_TEST_HYPOTHESIS": "0"}
+    if site is None:  # for the Pythons that tests start; those of the other session have its mounts
+        environment["PYTHONPATH"] = os.pathsep.join(sources)
     done = subprocess.run(command, cwd=scratch, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     found = outcomes(junit, SUITES[suite][1]) if junit.exists() else {}
     if not found:
@@ -77,20 +77,14 @@ def session(interpreter, site, sources, suite, scratch):
 
 def compare(suite, mounted, installed):
     """Prints both counts and every difference; the number of differences that are ours."""
-    different, excepted = [], 0
+    different = []
     for name in sorted(mounted.keys() | installed.keys()):
         ours, theirs = mounted.get(name, ("absent", "")), installed.get(name, ("absent", ""))
-        if ours[0] == theirs[0]:
-            continue
-        if any(word in ours[1] for word in CHILD):
-            excepted += 1
-        else:
+        if ours[0] != theirs[0]:
             different.append((name, ours, theirs))
     for title, found in (("mounted", mounted), ("installed", installed)):
         counts = Counter(state for state, _ in found.values())
         print(f"{suite}, {title}: " + ", ".join(f"{counts[s]} {s}" for s in ("passed", "failed", "skipped")), flush=True)
-    if excepted:
-        print(f"{suite}: {excepted} more failed mounted, in starting another program; they are excepted")
     for name, ours, theirs in different:
         print(f"  {name}: mounted {ours[0]}, installed {theirs[0]}\n    {(ours[1] or theirs[1])[-800:]}")
     return len(different)
