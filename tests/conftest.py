@@ -3,9 +3,19 @@
 import signal
 import sys
 
+import hypothesis
 import pytest
 from support import packages
 
+# Here, where it is in force before any test is imported: decorators take what they do not state from it at once.
+hypothesis.settings.register_profile(
+    "intact",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("intact")
 
 # Whoever starts the suite in the background (nohup, `&` in a script) has it ignore these, and with it all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

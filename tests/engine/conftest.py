@@ -7,19 +7,9 @@ import zipfile
 
 import building
 import disk
-import hypothesis
 import intact
 import intact._engine
 import pytest
-
-hypothesis.settings.register_profile(
-    "engine",
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("engine")
 
 
 def _comes_from(module, prefixes):

@@ -2,10 +2,32 @@
 
 import importlib.machinery
 
-from test_finder import fields
-
 PathFinder = importlib.machinery.PathFinder
 MARKER = "a_module_that_is_there.py"
+
+
+def fields(spec, root):
+    """Every field of a spec that does not depend on who loads it, with the root's path taken out."""
+    if spec is None:
+        return None
+
+    def relative(path):
+        return path.replace(str(root), "ROOT") if isinstance(path, str) else path
+
+    locations = spec.submodule_search_locations
+    return {
+        "name": spec.name,
+        "origin": relative(spec.origin),
+        "has_location": spec.has_location,
+        "locations": None if locations is None else [relative(entry) for entry in locations],
+        "cached": relative(spec.cached),
+        "parent": spec.parent,
+        "loader_state": spec.loader_state,
+        "loads": spec.loader is not None,
+        "loader_path": relative(getattr(spec.loader, "path", None)),
+        "loader_name": getattr(spec.loader, "name", None),
+        "repr": relative(repr(spec)).partition("loader=")[0],
+    }
 
 
 def listed(directory):

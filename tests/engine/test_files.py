@@ -13,10 +13,10 @@ import hypothesis
 import intact._engine
 import pytest
 from building import SUFFIX, cached
-from disk import PathFinder, listed, same
+from disk import PathFinder, fields, listed, same
 from hypothesis import strategies
 from test_bytecode import PYC, SOURCE
-from test_finder import BELOW, TREE, control, fields
+from test_finder import BELOW, TREE, control
 
 
 def standard_library():

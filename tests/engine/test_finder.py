@@ -11,6 +11,7 @@ import hypothesis
 import intact._engine
 import pytest
 from building import SUFFIX, cached, timestamp_pyc
+from disk import fields
 from hypothesis import strategies
 
 PYC = timestamp_pyc("here = __file__")
@@ -58,30 +59,6 @@ BELOW = [
     ("pkg", "inner"), ("pkg", "deep"), ("pkg", "data"), ("pkg", "missing"), ("pkg", "__init__"), ("pkg/deep", "er"),
     ("both", "only_in_package"), ("space", "leaf"), ("space", "under"), ("日本", "語"), ("module_over_space", "leaf"),
 ]  # fmt: skip
-
-
-def fields(spec, root):
-    """Every field of a spec that does not depend on who loads it, with the root's path taken out."""
-    if spec is None:
-        return None
-
-    def relative(path):
-        return path.replace(str(root), "ROOT") if isinstance(path, str) else path
-
-    locations = spec.submodule_search_locations
-    return {
-        "name": spec.name,
-        "origin": relative(spec.origin),
-        "has_location": spec.has_location,
-        "locations": None if locations is None else [relative(entry) for entry in locations],
-        "cached": relative(spec.cached),
-        "parent": spec.parent,
-        "loader_state": spec.loader_state,
-        "loads": spec.loader is not None,
-        "loader_path": relative(getattr(spec.loader, "path", None)),
-        "loader_name": getattr(spec.loader, "name", None),
-        "repr": relative(repr(spec)).partition("loader=")[0],
-    }
 
 
 def control(directory, name):

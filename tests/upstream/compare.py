@@ -1,7 +1,7 @@
 """Runs upstream test suites from mounted, unmodified wheels and from installed files, and compares what failed.
 
 The two lists of failures must be equal: what fails in both is the suite's own affair (a data file that the wheel does not
-ship), what fails in one of them is ours.
+ship), what fails in one of them is ours. Excepted is one thing that cannot be, and is counted.
 
     python tests/upstream/compare.py [--only NAME] [--python PATH] [--site DIR]
 """
@@ -33,6 +33,8 @@ SUITES = {
 }
 # As pandas' own continuous integration does without a network or a data base.
 PANDAS_MARKS = "not slow and not network and not db"
+# A directory in an archive cannot be the working directory, not even of a child (docs/redirect.md).
+BY_DESIGN = re.compile(r"PermissionError: \[Errno 13\] Permission denied: .*\.whl/")
 
 
 def outcomes(junit, folders):
@@ -77,14 +79,20 @@ def session(interpreter, site, sources, suite, scratch):
 
 def compare(suite, mounted, installed):
     """Prints both counts and every difference; the number of differences that are ours."""
-    different = []
+    different, excepted = [], 0
     for name in sorted(mounted.keys() | installed.keys()):
         ours, theirs = mounted.get(name, ("absent", "")), installed.get(name, ("absent", ""))
-        if ours[0] != theirs[0]:
+        if ours[0] == theirs[0]:
+            continue
+        if ours[0] == "failed" and BY_DESIGN.search(ours[1]):
+            excepted += 1
+        else:
             different.append((name, ours, theirs))
     for title, found in (("mounted", mounted), ("installed", installed)):
         counts = Counter(state for state, _ in found.values())
         print(f"{suite}, {title}: " + ", ".join(f"{counts[s]} {s}" for s in ("passed", "failed", "skipped")), flush=True)
+    if excepted:
+        print(f"{suite}: {excepted} more failed mounted, where a directory in an archive was to be the working directory")
     for name, ours, theirs in different:
         print(f"  {name}: mounted {ours[0]}, installed {theirs[0]}\n    {(ours[1] or theirs[1])[-800:]}")
     return len(different)
