@@ -118,6 +118,20 @@ def test_namespace_packages(importer):
     assert namespace.part3 is part3 and part3.flag() == "part3"
 
 
+def test_a_directory_of_a_newer_mount_runs_nothing(importer):
+    """Not the file of its name that an older one has, though cat() gives that."""
+    mount({"over": "value = 'run'"}, "older")
+    mount({"over/part.py": "value = 1"}, "newer")
+    import over
+
+    assert not hasattr(over, "value") and importlib.import_module("over.part").value == 1
+
+
+def test_no_name_is_no_module(importer):
+    mount(TREE)
+    assert importer.find_spec("") is None
+
+
 # Making one.
 
 

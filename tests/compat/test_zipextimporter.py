@@ -184,6 +184,14 @@ def test_there_are_no_extension_packages(multi):
     assert ZipExtensionImporter("lib.zip").find_module("pkg") is None
 
 
+def test_loading_again_gives_what_is_loaded(multi):
+    installed({"plain.py": "value = object()", f"multi{SUFFIX}": multi})
+    importer = ZipExtensionImporter("lib.zip")
+    for name in ("plain", "multi"):
+        assert importer.find_spec(name=name, path=None).name == name
+        assert importer.load_module(name) is importer.load_module(name)
+
+
 def test_python_modules_are_zipimports():
     installed({"plain.py": "value = 1", "pkg/__init__.py": "", "pkg/inner.py": "", "space/": "", "space/inner.py": ""})
     theirs = zipimport.zipimporter("lib.zip")

@@ -50,7 +50,7 @@ class PhysfsImporter:
         if self.debug:
             print(f"find_spec(fullname='{fullname}', path={path}, target={target})")
         place = fullname.replace(".", "/")
-        found = _first(place, "", ".pyc", ".py")
+        found = _first(place, "", ".pyc", ".py") if place else None
         if found is None:
             if self.debug:
                 print("Exception: not a module in physfs")
@@ -69,12 +69,10 @@ class PhysfsImporter:
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code; nothing for a namespace package."""
         path = _origin(module).replace(_SCHEME, "")
-        try:
-            data = physfs.cat(path)
-        except (physfs.PhysfsNotFound, physfs.PhysfsRuntimeError):  # what the mount searched last says of a directory
-            if physfs.stat(path).filetype != physfs.PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY:
-                raise
+        # Asked first: cat() goes on to other mounts where the newest has a directory.
+        if physfs.stat(path).filetype == physfs.PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY:
             return
+        data = physfs.cat(path)
         if path.endswith(".pyc"):
             code = marshal.loads(memoryview(data)[16:])
         else:

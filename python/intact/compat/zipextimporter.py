@@ -29,15 +29,15 @@ __all__ = ["ZipExtensionImporter", "install"]
 class ZipExtensionImporter(zipimporter):
     """A zipimporter that finds extension modules as well, after all that zipimport finds but namespace packages."""
 
-    def find_spec(self, fullname: str, target: object = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: object = None) -> ModuleSpec | None:  # type: ignore[override]  # py2exe's names
         """The spec of a module, or of a portion of a namespace package; None if the archive has neither."""
-        spec = super().find_spec(fullname, target)  # type: ignore[arg-type]
+        spec = super().find_spec(name, path)  # type: ignore[arg-type]
         if spec is not None and spec.loader is not None:
             return spec
-        member = self._extension(fullname)
+        member = self._extension(name)
         if member is None:
             return spec
-        spec = ModuleSpec(fullname, self, origin=self._place(member))  # type: ignore[arg-type]
+        spec = ModuleSpec(name, self, origin=self._place(member))  # type: ignore[arg-type]
         spec.has_location = True
         return spec
 
@@ -53,14 +53,14 @@ class ZipExtensionImporter(zipimporter):
         return self.find_loader(fullname)[0]
 
     def load_module(self, fullname: str) -> ModuleType:
-        """Import a module (PEP 302). Raises ZipImportError if it is not here."""
+        """Import a module (PEP 302); one that is loaded is given as it is. Raises ZipImportError if it is not here."""
+        if fullname in sys.modules:
+            return sys.modules[fullname]
         spec = self.find_spec(fullname)
         if spec is None or spec.loader is None:
             raise ZipImportError(f"can't find module {fullname}", name=fullname)
         if self._extension_of(spec) is None:
             return super().load_module(fullname)
-        if fullname in sys.modules:
-            return sys.modules[fullname]
         module = sys.modules[fullname] = module_from_spec(spec)
         try:
             self.exec_module(module)
