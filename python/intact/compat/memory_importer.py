@@ -69,10 +69,13 @@ class PhysfsImporter:
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code; nothing for a namespace package."""
         path = _origin(module).replace(_SCHEME, "")
-        # Asked first: cat() goes on to other mounts where the newest has a directory.
-        if physfs.stat(path).filetype == physfs.PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY:
+        content, inner, found = physfs._search(physfs._mounted or (), path)
+        if isinstance(found, str):
+            data = physfs.cat(path)  # which raises what is to be raised
+        elif found[0] or content is None:  # a directory, where cat() would go on to what older mounts have
             return
-        data = physfs.cat(path)
+        else:
+            data = physfs._read(content, inner)
         if path.endswith(".pyc"):
             code = marshal.loads(memoryview(data)[16:])
         else:

@@ -223,14 +223,18 @@ def cat(file: str) -> bytes:
     content, path, found = _search(_all(), file if type(file) is str else _text(file), True)
     if content is None or isinstance(found, str):
         raise _missing("failed to open. Reason: [%s]", found, file)
+    return _read(content, path)
+
+
+read = cat
+
+
+def _read(content: _engine.Mount | _Directory, path: str) -> bytes:
     try:
         return content.read(path)
     except (MemberError, PasswordError, OSError, ValueError) as error:
         reason = _strerror(error) if isinstance(error, OSError) else "corrupted"
         raise PhysfsRuntimeError(f"Error condition in reading. Reason: [{reason}]") from error
-
-
-read = cat
 
 
 def _all() -> tuple[_Mounted, ...]:
