@@ -29,8 +29,8 @@ __all__ = ["ZipExtensionImporter", "install"]
 class ZipExtensionImporter(zipimporter):
     """A zipimporter that finds extension modules as well, after all that zipimport finds but namespace packages."""
 
-    def find_spec(self, name: str, path: object = None) -> ModuleSpec | None:  # type: ignore[override]  # py2exe's names
-        """The spec of a module, or of a portion of a namespace package; None if the archive has neither."""
+    def find_spec(self, name: str, path: object = None) -> ModuleSpec | None:
+        """The spec of a module, or of a portion of a namespace package; None if the archive has neither. Parameters have py2exe's names."""
         spec = super().find_spec(name, path)  # type: ignore[arg-type]
         if spec is not None and spec.loader is not None:
             return spec
