@@ -136,6 +136,12 @@ def left_out_cpios():
 # ---- 7z, plain (make_corpus.py has the encrypted ones)
 
 
+def sevenzip_of(packed, header):
+    """A whole 7z: the start header, what is packed, and the header that describes it."""
+    place = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place)) + place + packed + header
+
+
 def sevenzip(names=("m.py",), *, size=None, packed=CONTENT, crc=None, files=None, method=b"\0", properties=b""):
     folder = b"\1" + (coder(method, properties) if properties else bytes([len(method)]) + method)
     size = len(CONTENT) if size is None else size
@@ -144,8 +150,7 @@ def sevenzip(names=("m.py",), *, size=None, packed=CONTENT, crc=None, files=None
     info += b"\x08\x0a\x01" + struct.pack("<I", zlib.crc32(CONTENT) if crc is None else crc) + b"\0"
     listed = b"\0" + "".join(name + "\0" for name in names).encode("utf-16-le")
     header = b"\1\4" + info + b"\0\5" + number(len(names) if files is None else files) + b"\x11" + number(len(listed)) + listed + b"\0\0"
-    place = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
-    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place)) + place + packed + header
+    return sevenzip_of(packed, header)
 
 
 def lzma_of(data):
@@ -247,26 +252,35 @@ def rejected_cabs():
 # ---- iso9660
 
 
-def iso(*, extent=20, size=len(CONTENT), directory_extent=19, name=b"M.PY;1", second=()):
-    """A volume of one directory; sectors of 2,048 bytes: 16 the volume, 17 the end, 18 the path table, 19 the root, 20 the file."""
+def both(value, layout="I"):
+    return struct.pack("<" + layout, value) + struct.pack(">" + layout, value)
 
-    def both(value, layout="I"):
-        return struct.pack("<" + layout, value) + struct.pack(">" + layout, value)
 
-    def record(name, extent, size, flags):
-        length = 33 + len(name) + (len(name) + 1) % 2
-        body = bytes([length, 0]) + both(extent) + both(size) + bytes([124, 5, 6, 12, 0, 0, 0, flags, 0, 0]) + both(1, "H")
-        return (body + bytes([len(name)]) + name).ljust(length, b"\0")
+def iso_record(name, extent, size, flags, system_use=b""):
+    """What a directory says of one file; ECMA-119 9.1."""
+    body = both(extent) + both(size) + bytes([124, 5, 6, 12, 0, 0, 0, flags, 0, 0]) + both(1, "H") + bytes([len(name)]) + name
+    body += bytes(len(body) % 2) + system_use
+    return bytes([len(body) + 2, 0]) + body
 
-    root = record(b"\0", directory_extent, 2048, 2)
-    volume = b"\1CD001\1\0" + b" " * 64 + bytes(8) + both(26) + bytes(32) + both(1, "H") + both(1, "H") + both(2048, "H") + both(10)
+
+def iso_of(root, listing, *sectors, end=26):
+    """A volume of one directory, which says that it has `end` sectors; ECMA-119 8.4.
+
+    Sectors of 2,048 bytes: 16 the volume, 17 the end, 18 the path table, 19 the directory, from 20 on `sectors`. `root` is the directory's record.
+    """
+    volume = b"\1CD001\1\0" + b" " * 64 + bytes(8) + both(end) + bytes(32) + both(1, "H") + both(1, "H") + both(2048, "H") + both(10)
     volume += struct.pack("<II", 18, 0) + struct.pack(">II", 18, 0) + root
-    volume = volume.ljust(881, b" ") + b"\1\0"
-    listing = root + record(b"\1", directory_extent, 2048, 2) + record(name, extent, size, 0)
-    for entry in second:
-        listing += record(*entry)
-    sectors = [volume, b"\xffCD001\1", b"\1\0" + struct.pack("<IH", 19, 1) + b"\0\0", listing, CONTENT]
+    sectors = [volume.ljust(881, b" ") + b"\1\0", b"\xffCD001\1", b"\1\0" + struct.pack("<IH", 19, 1) + b"\0\0", listing, *sectors]
     return (bytes(16 * 2048) + b"".join(sector.ljust(2048, b"\0") for sector in sectors)).ljust(26 * 2048, b"\0")
+
+
+def iso(*, extent=20, size=len(CONTENT), directory_extent=19, name=b"M.PY;1", second=()):
+    """CONTENT in sector 20."""
+    root = iso_record(b"\0", directory_extent, 2048, 2)
+    listing = root + iso_record(b"\1", directory_extent, 2048, 2) + iso_record(name, extent, size, 0)
+    for entry in second:
+        listing += iso_record(*entry)
+    return iso_of(root, listing, CONTENT)
 
 
 def isos():

@@ -5,13 +5,13 @@ members that is. By hand, as make_formats.py: `python fuzz/make_names.py` in the
 """
 
 import base64
-import hashlib
 import stat
 import struct
 import tarfile
 import zlib
 
-from make_formats import EVIL, ROOT, newc, number, rar4, rar5, tar_of, write
+import make_formats
+from make_formats import EVIL, ROOT, both, iso_of, iso_record, newc, number, rar4, rar5, sevenzip_of, tar_of, write
 
 GOOD = ("good", b"x")
 SECTOR = 2048
@@ -50,8 +50,7 @@ def sevenzip(members):
     attributes = b"\1\0" + b"".join(struct.pack("<I", mode(content) << 16 | 0x8000) for content in contents)
     files = number(len(members)) + b"\x11" + number(len(names)) + names + b"\x15" + number(len(attributes)) + attributes
     header = b"\1\4" + info + b"\0\5" + files + b"\0\0"
-    place = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
-    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place)) + place + packed + header
+    return sevenzip_of(packed, header)
 
 
 def xar(members):
@@ -68,8 +67,7 @@ def xar(members):
         files.append(f'<file id="{each}">{body}</file>')
     toc = '<?xml version="1.0" encoding="UTF-8"?><xar><toc><checksum style="sha1"><offset>0</offset><size>20</size></checksum>'
     toc += "".join(files) + "</toc></xar>"
-    packed = zlib.compress(toc.encode())
-    return b"xar!" + struct.pack(">HHQQI", 28, 1, len(packed), len(toc), 1) + packed + hashlib.sha1(packed).digest() + heap
+    return make_formats.xar(toc=toc, heap=heap)
 
 
 def rar(write):
@@ -89,18 +87,7 @@ def cab(members):
 
 
 def iso(members):
-    """A volume of one directory, with names and links as Rock Ridge has them (IEEE P1282): in continuations, which are as long as it takes.
-
-    Sectors: 16 the volume, 17 the end, 18 the path table, 19 the root, then contents and continuations.
-    """
-
-    def both(value, layout="I"):
-        return struct.pack("<" + layout, value) + struct.pack(">" + layout, value)
-
-    def record(name, extent, size, flags, system_use=b""):
-        body = both(extent) + both(size) + bytes([124, 5, 6, 12, 0, 0, 0, flags, 0, 0]) + both(1, "H") + bytes([len(name)]) + name
-        body += bytes(len(body) % 2) + system_use
-        return bytes([len(body) + 2, 0]) + body
+    """A volume of one directory, with names and links as Rock Ridge has them (IEEE P1282): in continuations, which are as long as it takes."""
 
     def entry(kind, data):
         return kind + bytes([len(data) + 4, 1]) + data
@@ -133,15 +120,11 @@ def iso(members):
         places.append((first, sizes[0]))
     listing = b""
     for each, ((_, content), place) in enumerate(zip(members, places)):
-        listing += record(b"%d.;1" % each, 20 + len(sectors), len(content), 0, continuation(*place))
+        listing += iso_record(b"%d.;1" % each, 20 + len(sectors), len(content), 0, continuation(*place))
         sectors.append(content)
     root = entry(b"SP", b"\xbe\xef\0") + entry(b"PX", both(stat.S_IFDIR | 0o755) + both(2) + both(0) + both(0))
-    listing = record(b"\0", 19, SECTOR, 2, root) + record(b"\1", 19, SECTOR, 2) + listing
-    end = 20 + len(sectors)
-    volume = b"\1CD001\1\0" + b" " * 64 + bytes(8) + both(end) + bytes(32) + both(1, "H") + both(1, "H") + both(SECTOR, "H") + both(10)
-    volume += struct.pack("<II", 18, 0) + struct.pack(">II", 18, 0) + record(b"\0", 19, SECTOR, 2)
-    sectors = [volume.ljust(881, b" ") + b"\1\0", b"\xffCD001\1", b"\1\0" + struct.pack("<IH", 19, 1) + b"\0\0", listing, *sectors]
-    return (bytes(16 * SECTOR) + b"".join(sector.ljust(SECTOR, b"\0") for sector in sectors)).ljust(26 * SECTOR, b"\0")
+    listing = iso_record(b"\0", 19, SECTOR, 2, root) + iso_record(b"\1", 19, SECTOR, 2) + listing
+    return iso_of(iso_record(b"\0", 19, SECTOR, 2), listing, *sectors, end=20 + len(sectors))
 
 
 WRITERS = {"tar": tar, "cpio": cpio, "7z": sevenzip, "iso": iso, "cab": cab, "xar": xar, "4.rar": rar(rar4), "5.rar": rar(rar5)}

@@ -17,8 +17,8 @@ logs=build/test-all
 failed=() passed=()
 declare -A running=() began=() # process to step, step to the second it began
 
-rm -rf "$logs"
 mkdir -p "$logs"
+rm -f "$logs/left-out"
 trap 'for pid in "${!running[@]}"; do kill -INT -- "-$pid"; done; wait; exit 130' INT TERM
 
 leave_out() { echo "left out: $*" >>"$logs/left-out"; }

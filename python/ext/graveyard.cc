@@ -11,7 +11,7 @@ Bytes Graveyard::adopt(const std::shared_ptr<Graveyard>& graveyard, Py_buffer bu
 }
 
 void Graveyard::bury(Py_buffer buffer) {
-  std::unique_ptr<Grave> grave(new Grave{buffer, newest_.load()});
+  auto grave = std::make_unique<Grave>(Grave{buffer, newest_.load()});
   do {
     if (grave->next == &closed_) return;
   } while (!newest_.compare_exchange_weak(grave->next, grave.get()));
