@@ -100,9 +100,6 @@ Result<void> Pass::add(archive_entry* header) {
   Entry entry;
   entry.path = archive_.keep_name(*path);
   entry.mtime = library_.archive_entry_mtime(header);
-  entry.mode = library_.archive_entry_mode(header);
-  entry.directory = type == AE_IFDIR && !hard_link;
-  entry.encrypted = library_.archive_entry_is_encrypted(header) != 0;
   if (type == AE_IFLNK && !hard_link) {
     const char* const target = library_.archive_entry_symlink_utf8(header);
     const std::string_view text = target == nullptr ? std::string_view() : target;
@@ -111,11 +108,13 @@ Result<void> Pass::add(archive_entry* header) {
     entry.contents = {contents.size, contents.start, contents.crc, Where::kSpill};
     if (!contents.kept) archive_.refuse(entry, over_limit(contents.size));
     INTACT_TRY(pass_over());
-  } else if (entry.directory) {
+  } else if (type == AE_IFDIR && !hard_link) {
     INTACT_TRY(pass_over());
   } else {
     INTACT_TRY(read_contents(header, entry));
   }
+  entry.contents.mode = static_cast<std::uint16_t>(library_.archive_entry_mode(header));
+  entry.contents.encrypted = library_.archive_entry_is_encrypted(header) != 0;
   archive_.add(entry, linked);
   return {};
 }

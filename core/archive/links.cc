@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <unordered_map>
@@ -39,9 +40,10 @@ bool is_below(std::string_view path, std::string_view directory) {
 
 class LinkedArchive final : public Archive {
  public:
+  static constexpr std::uint32_t kOwn = UINT32_MAX;
   struct Item {
-    std::size_t inner = 0;
-    std::string_view path;  // empty: the inner one's own
+    std::uint32_t inner = 0;
+    std::uint32_t path = kOwn;  // its number in names_; else the inner one's own
   };
 
   LinkedArchive(std::unique_ptr<Archive> inner, std::vector<Item> items, std::deque<std::string> names,
@@ -56,12 +58,12 @@ class LinkedArchive final : public Archive {
   std::size_t size() const override { return items_.size(); }
   Member member(std::size_t index) const override {
     Member member = inner_->member(items_[index].inner);
-    if (!items_[index].path.empty()) member.path = items_[index].path;
+    if (items_[index].path != kOwn) member.path = names_[items_[index].path];
     return member;
   }
   MemberName member_name(std::size_t index) const override {
     MemberName name = inner_->member_name(items_[index].inner);
-    if (!items_[index].path.empty()) name.path = items_[index].path;
+    if (items_[index].path != kOwn) name.path = names_[items_[index].path];
     return name;
   }
   std::size_t unreachable() const override { return inner_->unreachable() + left_out_; }
@@ -172,7 +174,8 @@ bool Follower::is_directory(const std::string& path) const {
 }
 
 void Follower::add(std::size_t inner, std::string path) {
-  items_.push_back({inner, names_.emplace_back(std::move(path))});
+  items_.push_back({static_cast<std::uint32_t>(inner), static_cast<std::uint32_t>(names_.size())});
+  names_.push_back(std::move(path));
 }
 
 // Adds what a link leads to under the path `as`; false if that is nowhere.
@@ -219,13 +222,14 @@ Result<std::unique_ptr<Archive>> Follower::run(const Limits& limits) && {
   learn_names();
   for (std::size_t i = 0; i < archive_->size(); ++i) {
     if (!is_link(archive_->member(i))) {
-      items_.push_back({i, {}});
+      items_.push_back({static_cast<std::uint32_t>(i)});
     } else if (!follow(i, std::string(archive_->member_name(i).path))) {
       ++left_out_;
     }
     if (listed_ > kMostListed || steps_ > kMostSteps || items_.size() > limits.members)
       return Error{ErrorCode::kArchive, "symbolic links that make more members, or longer ways, than the limit"};
   }
+  items_.shrink_to_fit();
   return std::unique_ptr<Archive>(
       std::make_unique<LinkedArchive>(std::move(archive_), std::move(items_), std::move(names_), left_out_));
 }

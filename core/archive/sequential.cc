@@ -38,6 +38,7 @@ void SequentialArchive::add(const Entry& entry, std::optional<std::string> hard_
 Result<void> SequentialArchive::finish(std::string format) {
   format_ = std::move(format);
   link_hard();
+  entries_.shrink_to_fit();
   return spill_.seal();
 }
 
@@ -53,7 +54,7 @@ void SequentialArchive::link_hard() {
     std::size_t first = i;
     if (link != hard_links_.end() && link->entry == i) {
       const auto target = known.find((link++)->target);
-      if (target != known.end() && !entries_[target->second].directory) {
+      if (target != known.end() && !entries_[target->second].directory()) {
         first = target->second;
         if (entries_[i].contents.size > 0) entries_[first].contents = entries_[i].contents;
         same.emplace_back(i, first);
@@ -63,17 +64,14 @@ void SequentialArchive::link_hard() {
     }
     known.insert_or_assign(entries_[i].path, first);
   }
-  for (const auto& [entry, first] : same) {
-    entries_[entry].contents = entries_[first].contents;
-    entries_[entry].mode = entries_[first].mode;
-  }
+  for (const auto& [entry, first] : same) entries_[entry].contents = entries_[first].contents;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!gone[i]) entries_[kept++] = entries_[i];
   }
   unreachable_ += entries_.size() - kept;
   entries_.resize(kept);
-  hard_links_ = {};
+  hard_links_ = std::vector<HardLink>();
 }
 
 Member SequentialArchive::member(std::size_t index) const {
@@ -83,16 +81,16 @@ Member SequentialArchive::member(std::size_t index) const {
   member.size = member.packed_size = entry.contents.size;
   member.offset = entry.contents.where == Where::kSource ? entry.contents.offset : 0;
   member.crc = entry.contents.crc;
-  member.mode = entry.mode;
-  member.directory = entry.directory;
-  member.encrypted = entry.encrypted;
+  member.mode = entry.contents.mode;
+  member.directory = entry.directory();
+  member.encrypted = entry.contents.encrypted;
   return member;
 }
 
 // The errors that were met when the archive was opened, for who asks for the member.
 Result<void> SequentialArchive::admit(std::size_t index) const {
   const Entry& entry = entries_[index];
-  if (entry.contents.where == Where::kNowhere && entry.directory) return member_error(index, "is a directory");
+  if (entry.directory()) return member_error(index, "is a directory");
   if (entry.contents.where != Where::kRefused) return {};
   Error error = reasons_[static_cast<std::size_t>(entry.contents.offset)];
   error.archive = name();
@@ -101,7 +99,7 @@ Result<void> SequentialArchive::admit(std::size_t index) const {
 }
 
 bool SequentialArchive::has_links() const {
-  return std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) { return S_ISLNK(entry.mode); });
+  return std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) { return S_ISLNK(entry.contents.mode); });
 }
 
 Result<Bytes> SequentialArchive::read(std::size_t index) const {
@@ -149,7 +147,7 @@ Result<std::optional<Extent>> SequentialArchive::extent(std::size_t index) const
 }
 
 Result<void> SequentialArchive::check(std::size_t index) const {
-  if (entries_[index].directory) return {};
+  if (entries_[index].directory()) return {};
   INTACT_ASSIGN(const Bytes bytes, read(index));
   return check_crc(index, bytes.span());
 }

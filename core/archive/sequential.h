@@ -28,20 +28,22 @@ class SequentialArchive final : public Archive {
     kRefused,  // `offset` is the number of the reason
   };
 
+  // What all hard links to a file have in common.
   struct Contents {
     std::uint64_t size = 0;
     std::uint64_t offset = 0;
     std::uint32_t crc = 0;
     Where where = Where::kNowhere;
+    bool encrypted = false;
+    std::uint16_t mode = 0;
   };
 
   struct Entry {
     std::string_view path;
     Contents contents;
     std::int64_t mtime = 0;
-    std::uint32_t mode = 0;
-    bool directory = false;
-    bool encrypted = false;
+
+    bool directory() const { return contents.where == Where::kNowhere; }
   };
 
   SequentialArchive(std::string name, Input source, Spill spill)
@@ -63,7 +65,7 @@ class SequentialArchive final : public Archive {
   const char* format() const override { return format_.c_str(); }
   std::size_t size() const override { return entries_.size(); }
   Member member(std::size_t index) const override;
-  MemberName member_name(std::size_t index) const override { return {entries_[index].path, entries_[index].directory}; }
+  MemberName member_name(std::size_t index) const override { return {entries_[index].path, entries_[index].directory()}; }
   std::size_t unreachable() const override { return unreachable_; }
   bool has_links() const override;
   std::int64_t mtime(std::size_t index) const override { return entries_[index].mtime; }

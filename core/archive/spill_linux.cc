@@ -79,7 +79,7 @@ Result<void> Spill::write(std::span<const std::byte> first, std::span<const std:
 Result<void> Spill::seal() {
   if (!file_) return {};
   INTACT_TRY(write(waiting_, {}));
-  waiting_ = {};
+  waiting_ = std::vector<std::byte>();
   if (directory_.empty()) ::fcntl(file_.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
   if (written_ == 0) return {};
   const auto size = static_cast<std::size_t>(written_);

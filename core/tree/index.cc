@@ -1,9 +1,5 @@
 // Finding the directories in one pass over the members' names, making a directory's table, and looking things up.
 //
-// Tables use open addressing with linear probing, are at most four fifths full, and keep 32 bits of the hash beside the
-// number, so that a miss touches no string. A table has as many slots as it needs, not a power of two: a hash's place
-// is its share of them.
-//
 // Names that clash: the last member of a name wins, as in zipfile. A name that is both a file and the directory of
 // other members is a directory.
 
@@ -45,24 +41,14 @@ std::uint64_t process_seed() {
   return seed;
 }
 
-// The place of the slot that `matches` among those of the same hash, or of the empty one where it would go.
-template <typename Slot, typename Matches>
-Slot& first_fit(std::span<Slot> slots, std::uint64_t hash, Matches matches) {
-  const auto kept = static_cast<std::uint32_t>(hash);
-  for (std::size_t i = (kept * std::uint64_t{slots.size()}) >> 32;; i = i + 1 == slots.size() ? 0 : i + 1) {
-    if (slots[i].node == kNone || (slots[i].hash == kept && matches(slots[i].node))) return slots[i];
-  }
-}
-
-// Slots for that many keys: never full, for probing ends at an empty one.
-std::size_t room_for(std::size_t keys) { return keys + keys / 4 + 1; }
-
 // How a path divides: the length of its directory with the '/', 0 at the top.
 std::size_t base_of(std::string_view path) { return path.rfind('/') + 1; }  // npos + 1 is 0
 
 std::string_view directory_part(std::string_view path, std::size_t base) {
   return path.substr(0, base == 0 ? 0 : base - 1);
 }
+
+constexpr auto kNoMatch = [](std::uint32_t) { return false; };
 
 std::string_view stem_of(std::string_view name) { return name.substr(0, name.find('.')); }
 
@@ -94,8 +80,8 @@ Index::Index(const Archive& archive, std::vector<std::string> prefixes, const Im
   // Nothing is added any more.
   directories_.shrink_to_fit();
   runs_.shrink_to_fit();
-  last_runs_ = {};
-  put_directories(room_for(directories_.size()));
+  last_runs_ = std::vector<std::uint32_t>();
+  put_directories(slots_for(directories_.size()));
   tables_ = std::make_unique<Lazy<Table>[]>(directories_.size());
 }
 
@@ -103,111 +89,131 @@ Index::Index(const Archive& archive, std::vector<std::string> prefixes, const Im
 std::size_t Index::add_run(std::size_t first) {
   const MemberName member = archive_.member_name(first);
   const std::string_view path = without_prefix(member.path);
+  const auto number = static_cast<std::uint32_t>(first);
   if (member.directory) {
-    if (is_reachable(path)) directories_[directory_of(path)].member = static_cast<std::uint32_t>(first);
+    if (is_reachable(path)) directories_[directory_of(path, number)].member = number | kNamed;
     return first + 1;
   }
-  const std::size_t base = base_of(path), stripped = member.path.size() - path.size();
-  const std::string_view beginning = member.path.substr(0, stripped + base);
+  const std::string_view beginning = member.path.substr(0, base_of(member.path));
   const auto belongs = [&](const MemberName& other) {
     return !other.directory && other.path.starts_with(beginning) &&
            other.path.find('/', beginning.size()) == std::string_view::npos;
   };
   std::size_t end = first + 1;
   while (end < archive_.size() && belongs(archive_.member_name(end))) ++end;
+  const std::size_t base = base_of(path);
   if (!is_reachable(path.substr(0, base))) return end;
-  const std::uint32_t directory = directory_of(directory_part(path, base));
-  const auto number = static_cast<std::uint32_t>(runs_.size());
+  const std::uint32_t directory = directory_of(directory_part(path, base), number);
+  const Run run{number, static_cast<std::uint32_t>(end)};
+  Run& files = directories_[directory].files;
+  if (files.end == 0) {
+    files = run;
+    return end;
+  }
   std::uint32_t& last = last_runs_[directory];
-  (last == kNone ? directories_[directory].first_run : runs_[last].next) = number;
-  last = number;
-  runs_.push_back({static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end),
-                   static_cast<std::uint32_t>(stripped + base)});
+  (last == kNone ? files : runs_[last]).next = static_cast<std::uint32_t>(runs_.size());
+  last = static_cast<std::uint32_t>(runs_.size());
+  runs_.push_back(run);
   return end;
 }
 
-// The directory at `path`, made with its parents where it is missing.
-std::uint32_t Index::directory_of(std::string_view path) {
+// The directory at `path`, which is or begins the path of `member`, made with its parents where it is missing.
+std::uint32_t Index::directory_of(std::string_view path, std::uint32_t member) {
   if (const std::uint32_t known = find_directory(path); known != kNone) return known;
   const std::size_t base = base_of(path);
-  const std::uint32_t parent = directory_of(directory_part(path, base));
+  const std::uint32_t parent = directory_of(directory_part(path, base), member);
   if (path.substr(base) == kPycache) has_bytecode_cache_ = true;
   const std::uint32_t number = directory_count();
-  directories_.push_back({.path = path, .next_sibling = std::exchange(directories_[parent].first_inner, number)});
+  directories_.push_back({.member = member,
+                          .path_size = static_cast<std::uint32_t>(path.size()),
+                          .next_sibling = std::exchange(directories_[parent].first_inner, number)});
   last_runs_.push_back(kNone);
-  if (directories_.size() * 2 > directory_slots_.size())
-    put_directories(directory_slots_.size() * 2);
-  else
-    put_directory(number);
+  if (directories_.size() * 2 > directory_slots_.size()) put_directories(directory_slots_.size() * 2);
+  put_slot(std::span(directory_slots_), hash_bytes(path), number, kNoMatch);
   return number;
 }
 
-void Index::put_directory(std::uint32_t number) {
-  const std::uint64_t hash = hash_bytes(directories_[number].path);
-  first_fit(std::span(directory_slots_), hash, [](std::uint32_t) { return false; }) = {static_cast<std::uint32_t>(hash),
-                                                                                       number};
-}
-
 void Index::put_directories(std::size_t room) {
-  directory_slots_ = std::vector<Slot>(room);
-  for (std::uint32_t i = 1; i < directory_count(); ++i) put_directory(i);
-}
-
-const Index::Table& Index::table(std::uint32_t directory) const {
-  return tables_[directory].get([&] { return make_table(directory); });
-}
-
-Index::Table Index::make_table(std::uint32_t directory) const {
-  const Directory& made = directories_[directory];
-  std::size_t inner = 0, files = 0;
-  for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) ++inner;
-  for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) files += runs_[i].end - runs_[i].first;
-  Table table(static_cast<std::uint32_t>(room_for(inner + 2 * files)));
-  for (std::uint32_t i = made.first_inner; i != kNone; i = directories_[i].next_sibling) {
-    const std::string_view name = node(i).name();
-    const std::uint64_t hash = hash_bytes(name);
-    slot_of(table, name, hash, 0) = {static_cast<std::uint32_t>(hash), i};
+  const std::vector<Slot> before = std::exchange(directory_slots_, std::vector<Slot>(room));
+  for (const Slot& slot : before) {
+    if (slot.number != kNone) put_slot(std::span(directory_slots_), slot.hash, slot.number, kNoMatch);
   }
-  for (std::uint32_t i = made.first_run; i != kNone; i = runs_[i].next) {
-    const std::size_t stripped = runs_[i].base - (directory == 0 ? 0 : made.path.size() + 1);
-    for (std::uint32_t member = runs_[i].first; member < runs_[i].end; ++member) {
+}
+
+template <typename Each>
+void Index::each_run(std::uint32_t directory, Each each) const {
+  const Run* run = &directories_[directory].files;
+  for (; run->next != kNone; run = &runs_[run->next]) each(*run);
+  each(*run);
+}
+
+std::span<const Slot> Index::table(std::uint32_t directory, FewSlots& few) const {
+  std::size_t files = 0;
+  each_run(directory, [&](const Run& run) { files += run.end - run.first; });
+  const std::size_t size = slots_for(2 * files);
+  if (files <= kFew) {
+    const auto slots = std::span(few).first(size);
+    fill(slots, directory);
+    return slots;
+  }
+  return tables_[directory].get([&] {
+    Table made(size);
+    fill(made, directory);
+    return made;
+  });
+}
+
+void Index::fill(std::span<Slot> slots, std::uint32_t directory) const {
+  const Directory& filled = directories_[directory];
+  const std::size_t begins = filled.path_size + (directory != 0);
+  each_run(directory, [&](const Run& run) {
+    const std::size_t base = run.end == 0 ? 0 : base_of(archive_.member_name(run.first).path);
+    for (std::uint32_t member = run.first; member < run.end; ++member) {
       const std::string_view path = archive_.member_name(member).path;
-      if (is_reachable(path.substr(stripped))) add_file(table, path.substr(runs_[i].base), file_number(member));
+      const std::string_view counts = path.substr(base - begins);
+      if (!is_reachable(counts) || (filled.first_inner != kNone && find_directory(counts) != kNone)) continue;
+      add_file(slots, path.substr(base), file_number(member));
     }
-  }
-  const std::uint32_t init = slot_of(table, kInit, hash_bytes(kInit), kStemKey).node;
-  if (init != kNone && directory != 0) table.init = init & ~kStemKey;
-  return table;
+  });
 }
 
-void Index::add_file(Table& table, std::string_view name, std::uint32_t node) const {
+// Which number in a slot stands for this name or stem.
+auto Index::matching(std::string_view key, std::uint32_t kind) const {
+  return [this, key, kind](std::uint32_t number) {
+    if ((number & kStemKey) != kind) return false;
+    const std::string_view name = node(number & ~kStemKey).name();
+    return kind == 0 ? name == key : stem_of(name) == key;
+  };
+}
+
+void Index::add_file(std::span<Slot> slots, std::string_view name, std::uint32_t node) const {
   const std::uint64_t hash = hash_bytes(name);
-  Slot& named = slot_of(table, name, hash, 0);
-  const std::uint32_t before = named.node;  // a member of the same name, which has lost
-  if (before != kNone && is_directory(before)) return;
+  Slot& named = find_slot(slots, hash, matching(name, 0));
+  const std::uint32_t before = named.number;  // a member of the same name, which has lost
   named = {static_cast<std::uint32_t>(hash), node};
   const std::size_t rank = rank_of(name);
   if (rank == kNoModule) return;
   const std::string_view stem = stem_of(name);
   const std::uint64_t stem_hash = hash_bytes(stem);
-  Slot& module = slot_of(table, stem, stem_hash, kStemKey);
-  const std::uint32_t known = module.node & ~kStemKey;
-  if (module.node == kNone || known == before || rank < rank_of(this->node(known).name()))
+  Slot& module = find_slot(slots, stem_hash, matching(stem, kStemKey));
+  const std::uint32_t known = module.number & ~kStemKey;
+  if (module.number == kNone || known == before || rank < rank_of(this->node(known).name()))
     module = {static_cast<std::uint32_t>(stem_hash), node | kStemKey};
 }
 
-Index::Slot& Index::slot_of(const Table& table, std::string_view key, std::uint64_t hash, std::uint32_t kind) const {
-  return first_fit(table.all(), hash, [&](std::uint32_t number) {
-    if ((number & kStemKey) != kind) return false;
-    const std::string_view name = node(number & ~kStemKey).name();
-    return kind == 0 ? name == key : stem_of(name) == key;
-  });
+std::uint32_t Index::find_file(std::uint32_t directory, std::string_view key, std::uint32_t kind) const {
+  FewSlots few;
+  const std::uint32_t found = find_slot(table(directory, few), hash_bytes(key), matching(key, kind)).number;
+  return found == kNone ? kNone : found & ~kStemKey;
 }
 
 std::vector<Child> Index::children(std::uint32_t directory) const {
   std::vector<Child> found;
-  for (const Slot& slot : table(directory).all()) {
-    if ((slot.node & kStemKey) == 0) found.push_back({node(slot.node).name(), slot.node});
+  for (std::uint32_t i = directories_[directory].first_inner; i != kNone; i = directories_[i].next_sibling)
+    found.push_back({node(i).name(), i});
+  FewSlots few;
+  for (const Slot& slot : table(directory, few)) {
+    if ((slot.number & kStemKey) == 0) found.push_back({node(slot.number).name(), slot.number});
   }
   std::sort(found.begin(), found.end(), [](const Child& a, const Child& b) { return a.node < b.node; });
   return found;
@@ -230,8 +236,8 @@ std::string_view Index::without_prefix(std::string_view path) const {
 
 std::uint32_t Index::find_directory(std::string_view path) const {
   if (path.empty()) return 0;
-  const auto matches = [&](std::uint32_t number) { return directories_[number].path == path; };
-  return first_fit(std::span(directory_slots_), hash_bytes(path), matches).node;
+  const auto matches = [&](std::uint32_t number) { return node(number).path == path; };
+  return find_slot(std::span<const Slot>(directory_slots_), hash_bytes(path), matches).number;
 }
 
 // Suffixes in the order in which CPython's FileFinder tries them: extensions, source, bytecode.
@@ -244,20 +250,27 @@ std::size_t Index::suffix_rank(std::string_view suffix) const {
 
 std::size_t Index::rank_of(std::string_view name) const { return suffix_rank(name.substr(stem_of(name).size())); }
 
+std::string_view Index::member_path(std::uint32_t member) const {
+  return without_prefix(archive_.member_name(member).path);
+}
+
 Node Index::node(std::uint32_t number) const {
-  if (is_directory(number)) return {directories_[number].path, directories_[number].member, true};
+  if (number == 0) return {.path = {}, .directory = true};
+  if (is_directory(number)) {
+    const Directory& found = directories_[number];
+    const std::uint32_t member = found.member & ~kNamed;
+    return {member_path(member).substr(0, found.path_size), found.member & kNamed ? member : kNone, true};
+  }
   const std::uint32_t member = number - directory_count();
-  return {without_prefix(archive_.member_name(member).path), member, false};
+  return {member_path(member), member, false};
 }
 
 std::optional<std::uint32_t> Index::find(std::string_view path) const {
-  if (path.empty()) return 0;
-  if (path.front() == '/') return std::nullopt;
+  if (const std::uint32_t directory = find_directory(path); directory != kNone) return directory;
   const std::size_t base = base_of(path);
   const std::uint32_t directory = find_directory(directory_part(path, base));
-  if (directory == kNone) return std::nullopt;
-  const std::string_view name = path.substr(base);
-  const std::uint32_t found = slot_of(table(directory), name, hash_bytes(name), 0).node;
+  if (path.front() == '/' || directory == kNone) return std::nullopt;
+  const std::uint32_t found = find_file(directory, path.substr(base), 0);
   return found == kNone ? std::nullopt : std::optional(found);
 }
 
@@ -265,20 +278,14 @@ std::optional<Module> Index::find_module(std::string_view stem) const {
   const std::size_t base = base_of(stem);
   const std::uint32_t directory = find_directory(directory_part(stem, base));
   if (stem.empty() || stem.front() == '/' || directory == kNone) return std::nullopt;
-  const Table& within = table(directory);
-  const std::string_view name = stem.substr(base);
-  const std::uint64_t hash = hash_bytes(name);
-  const std::uint32_t inner = slot_of(within, name, hash, 0).node;
-  const bool is_portion = inner != kNone && is_directory(inner);
-  std::uint32_t chosen = is_portion ? table(inner).init : kNone;
+  const std::uint32_t inner = find_directory(stem);
+  const bool is_portion = inner != kNone;
+  std::uint32_t chosen = is_portion ? find_file(inner, kInit, kStemKey) : kNone;
   const bool package = chosen != kNone;
-  if (!package) {
-    const std::uint32_t beside = slot_of(within, name, hash, kStemKey).node;
-    if (beside != kNone) chosen = beside & ~kStemKey;
-  }
+  if (!package) chosen = find_file(directory, stem.substr(base), kStemKey);
   if (chosen == kNone) {
     if (!is_portion) return std::nullopt;
-    return Module{.stem = directories_[inner].path, .node = inner};
+    return Module{.stem = node(inner).path, .node = inner};
   }
   const Node file = node(chosen);
   const std::size_t rank = rank_of(file.name());

@@ -3,15 +3,17 @@
 // Mounting makes one pass over the members' names, copies no string, and keeps what that pass is for: which directories
 // there are (one hash table by path; those that the archive only implies are made up) and where in the archive each
 // one's members stand, as runs of neighbours, since members come grouped by directory in every archive a tool writes.
-// A directory's own table is made when something in it is first asked for. It has two kinds of keys:
+// A directory's own table of its files is made when something in it is first asked for, and kept unless it is small. It
+// has two kinds of keys:
 //
-//   names  "version.py" -> file or directory
-//   stems  "version" -> the member CPython's path finder would choose for that module. A package's __init__ is known to
-//          its directory. Finding a module is one look-up and probes nothing.
+//   names  "version.py" -> file
+//   stems  "version" -> the member CPython's path finder would choose for that module
 //
-// Names stand in the archive's own directory alone. With that (core/archive/zip_directory.h) a member costs at most 120
-// bytes beside its name, whatever was looked up, where a directory that is only implied counts as one
-// (index_memory_test.cc).
+// Finding a module is a few look-ups and probes nothing.
+//
+// Names stand in the archive's own directory alone, also those of directories: of each a member is known that is it or
+// lies below it. With what the archive keeps, a member costs at most 120 bytes beside its name, whatever was looked up;
+// of directories that no member names one to each member is included in that (index_memory_test.cc).
 //
 // So an archive of 100,000 members is mounted in a few milliseconds, and a program pays for the directories it uses.
 //
@@ -23,6 +25,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,10 +36,9 @@
 
 #include "core/archive/archive.h"
 #include "core/base/lazy.h"
+#include "core/tree/slots.h"
 
 namespace intact {
-
-inline constexpr std::uint32_t kNone = UINT32_MAX;
 
 // What the interpreter at hand can import; core knows no Python of its own.
 struct ImportRules {
@@ -66,8 +68,6 @@ struct Module {
   ModuleKind kind = ModuleKind::kNamespace;
   bool package = false;  // a regular package: `node` is its __init__
 };
-
-std::uint64_t hash_bytes(std::string_view bytes);
 
 class Index {
  public:
@@ -101,52 +101,45 @@ class Index {
   std::optional<std::uint32_t> find_shared_object(std::string_view base_name) const;
 
  private:
-  // Members from `first` to before `end` lie in one directory; their names begin at `base` in their paths.
+  // Members from `first` to before `end`, which lie in one directory.
   struct Run {
     std::uint32_t first = 0;
     std::uint32_t end = 0;
-    std::uint32_t base = 0;
     std::uint32_t next = kNone;  // run of the same directory
   };
 
   struct Directory {
-    std::string_view path;
-    std::uint32_t member = kNone;
+    std::uint32_t member = kNone;        // whose path begins with this one's; kNamed if it is this directory
+    std::uint32_t path_size = 0;         // bytes
     std::uint32_t first_inner = kNone;   // directory within it,
     std::uint32_t next_sibling = kNone;  // and the next one of those
-    std::uint32_t first_run = kNone;
+    Run files = {};
   };
+  static constexpr std::uint32_t kNamed = std::uint32_t{1} << 31;
 
-  // An empty slot has no node. kStemKey in `node` tells a stem's key from a name's.
-  struct Slot {
-    std::uint32_t hash = 0;
-    std::uint32_t node = kNone;
-  };
+  // The keys of the files in a directory. kStemKey in a slot's number tells a stem's key from a name's.
+  using Table = std::vector<Slot>;
   static constexpr std::uint32_t kStemKey = std::uint32_t{1} << 31;
   static constexpr std::size_t kNoModule = SIZE_MAX / 2;
-
-  // The keys of what is in a directory.
-  struct Table {
-    explicit Table(std::uint32_t room) : slots(std::make_unique<Slot[]>(room)), size(room) {}
-    std::span<Slot> all() const { return {slots.get(), size}; }
-
-    std::unique_ptr<Slot[]> slots;
-    std::uint32_t size;
-    std::uint32_t init = kNone;  // the file __init__ that makes the directory a regular package
-  };
+  // The table of so few files is not kept but made anew on the stack of who asks.
+  static constexpr std::size_t kFew = 4;
+  using FewSlots = std::array<Slot, slots_for(2 * kFew)>;
 
   // Building.
   std::size_t add_run(std::size_t first);
-  std::uint32_t directory_of(std::string_view path);
-  void put_directory(std::uint32_t number);
+  std::uint32_t directory_of(std::string_view path, std::uint32_t member);
   void put_directories(std::size_t room);
-  Table make_table(std::uint32_t directory) const;
-  void add_file(Table& table, std::string_view name, std::uint32_t node) const;
+  void fill(std::span<Slot> slots, std::uint32_t directory) const;
+  void add_file(std::span<Slot> slots, std::string_view name, std::uint32_t node) const;
 
   // Both.
-  const Table& table(std::uint32_t directory) const;
-  // The slot of a name (kind 0) or a stem (kStemKey), or the empty one where it would go.
-  Slot& slot_of(const Table& table, std::string_view key, std::uint64_t hash, std::uint32_t kind) const;
+  std::span<const Slot> table(std::uint32_t directory, FewSlots& few) const;
+  // The file of a name (kind 0) or a stem (kStemKey) in a directory, or kNone.
+  std::uint32_t find_file(std::uint32_t directory, std::string_view key, std::uint32_t kind) const;
+  auto matching(std::string_view key, std::uint32_t kind) const;
+  template <typename Each>
+  void each_run(std::uint32_t directory, Each each) const;
+  std::string_view member_path(std::uint32_t member) const;
   std::uint32_t file_number(std::uint32_t member) const { return directory_count() + member; }
   std::string_view without_prefix(std::string_view path) const;
   std::uint32_t find_directory(std::string_view path) const;
@@ -157,8 +150,8 @@ class Index {
   std::vector<std::string> prefixes_;
   std::vector<std::string> suffixes_;
   std::vector<Directory> directories_;
-  std::vector<Slot> directory_slots_;  // path -> number
-  std::vector<Run> runs_;
+  std::vector<Slot> directory_slots_;      // path -> number
+  std::vector<Run> runs_;                  // but the first of each directory
   std::vector<std::uint32_t> last_runs_;   // of each directory, while building
   std::unique_ptr<Lazy<Table>[]> tables_;  // one for each directory
   Lazy<std::vector<std::uint32_t>> files_;

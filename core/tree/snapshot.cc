@@ -1,7 +1,6 @@
 // Looking things up in one state of the tree.
 
 #include <algorithm>
-#include <bit>
 
 #include "core/base/path.h"
 #include "core/tree/tree.h"
@@ -34,14 +33,7 @@ Snapshot::Snapshot(std::vector<MountPtr> newest_first) : mounts_(std::move(newes
     while (outer != kNone && !roots_[i].path.starts_with(roots_[outer].path)) outer = outer_[outer];
     outer_.push_back(outer);
   }
-  for (const MountPtr& mount : mounts_) {
-    const Index& index = mount->index();
-    for (const Child& child : index.children(0)) {
-      const bool directory = index.is_directory(child.node);
-      const std::string_view name = top_level_name(child.name, directory);
-      if (!name.empty() && (directory || index.find_module(name))) add_top_level(name, mount);
-    }
-  }
+  add_top_level_names();
 }
 
 void Snapshot::add_root(const std::string& path, const MountPtr& mount) {
@@ -52,31 +44,29 @@ void Snapshot::add_root(const std::string& path, const MountPtr& mount) {
   at->files |= mount->options().files;
 }
 
-void Snapshot::add_top_level(std::string_view name, const MountPtr& mount) {
-  if ((top_level_.size() + 1) * 2 > top_level_slots_.size()) {
-    top_level_slots_.assign(std::max<std::size_t>(64, top_level_slots_.size() * 2), kNone);
-    for (std::uint32_t i = 0; i < top_level_.size(); ++i) *top_level_slot(top_level_[i].name) = i;
+void Snapshot::add_top_level_names() {
+  std::vector<Slot> names;
+  for (std::uint32_t i = 0; i < mounts_.size(); ++i) {
+    const Index& index = mounts_[i]->index();
+    for (const Child& child : index.children(0)) {
+      const bool directory = index.is_directory(child.node);
+      const std::string_view name = top_level_name(child.name, directory);
+      if (!name.empty() && (directory || index.find_module(name)))
+        names.push_back({static_cast<std::uint32_t>(hash_bytes(name)), i});
+    }
   }
-  std::uint32_t* slot = top_level_slot(name);
-  if (*slot == kNone) {
-    *slot = static_cast<std::uint32_t>(top_level_.size());
-    top_level_.push_back({std::string(name), {}});
-  }
-  std::vector<const Mount*>& mounts = top_level_[*slot].mounts;
-  if (mounts.empty() || mounts.back() != mount.get()) mounts.push_back(mount.get());
+  top_level_.resize(slots_for(names.size()));
+  for (const auto& [hash, mount] : names)
+    put_slot(std::span(top_level_), hash, mount, [&](std::uint32_t other) { return other == mount; });
 }
 
-std::uint32_t* Snapshot::top_level_slot(std::string_view name) {
-  const std::size_t mask = top_level_slots_.size() - 1;
-  for (std::size_t i = hash_bytes(name) & mask;; i = (i + 1) & mask) {
-    if (top_level_slots_[i] == kNone || top_level_[top_level_slots_[i]].name == name) return &top_level_slots_[i];
-  }
-}
-
-const std::vector<const Mount*>* Snapshot::top_level(std::string_view name) const {
-  if (top_level_.empty()) return nullptr;
-  const std::uint32_t slot = *const_cast<Snapshot*>(this)->top_level_slot(name);
-  return slot == kNone ? nullptr : &top_level_[slot].mounts;
+std::vector<const Mount*> Snapshot::top_level(std::string_view name) const {
+  std::vector<const Mount*> found;
+  find_slot(std::span(top_level_), hash_bytes(name), [&](std::uint32_t mount) {
+    found.push_back(mounts_[mount].get());
+    return false;
+  });
+  return found;
 }
 
 MountPtr Snapshot::pin(const Mount* mount) const {

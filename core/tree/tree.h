@@ -29,6 +29,7 @@
 #include "core/archive/archive.h"
 #include "core/base/result.h"
 #include "core/tree/index.h"
+#include "core/tree/slots.h"
 
 namespace intact {
 
@@ -117,9 +118,9 @@ class Snapshot {
   // The union of all mounts: `path` below any root.
   std::vector<Place> lookup_all(std::string_view path, Viewer viewer = kAnyone) const;
 
-  // Mounts, whoever they are for, that have something importable called `name` at their top level, newest first; null
-  // if none.
-  const std::vector<const Mount*>* top_level(std::string_view name) const;
+  // Mounts, whoever they are for, that have something importable called `name` at their top level, newest first. Wrong
+  // only in naming one more, by a chance of one in 2^32.
+  std::vector<const Mount*> top_level(std::string_view name) const;
 
   // The owner of a mount of this snapshot.
   MountPtr pin(const Mount* mount) const;
@@ -128,20 +129,13 @@ class Snapshot {
   std::optional<Place> find_shared_object(std::string_view base_name, Viewer viewer = kAnyone) const;
 
  private:
-  struct TopLevel {
-    std::string name;
-    std::vector<const Mount*> mounts;
-  };
-
   void add_root(const std::string& path, const MountPtr& mount);
-  void add_top_level(std::string_view name, const MountPtr& mount);
-  std::uint32_t* top_level_slot(std::string_view name);
+  void add_top_level_names();
 
   std::vector<MountPtr> mounts_;
   std::vector<Root> roots_;           // sorted by path
   std::vector<std::uint32_t> outer_;  // for each root the longest other root that is a prefix of it, or kNone
-  std::vector<TopLevel> top_level_;
-  std::vector<std::uint32_t> top_level_slots_;  // open addressing, a power of two
+  std::vector<Slot> top_level_;       // name -> number of the mount in mounts_, a slot for each mount that has it
 };
 
 class Tree {

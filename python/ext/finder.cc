@@ -172,8 +172,8 @@ std::optional<Found> find_in_mounts(ModuleState& state, const Snapshot& tree, Py
 // Null: not there, not certain, or an exception is set. Of the disk only the standard library is asked for here: of
 // other names most are nowhere, and would be looked for in vain twice.
 PyRef find_top_level(ModuleState& state, const Snapshot& tree, PyObject* finder, PyObject* name) {
-  if (const auto* mounts = tree.top_level(utf8_view(name))) {
-    if (auto found = find_in_mounts(state, tree, name, *mounts)) return make_spec(state, name, *std::move(found));
+  if (const auto mounts = tree.top_level(utf8_view(name)); !mounts.empty()) {
+    if (auto found = find_in_mounts(state, tree, name, mounts)) return make_spec(state, name, *std::move(found));
     if (PyErr_Occurred()) return {};
   }
   if (in_standard_library(state, name) != 1) return {};
