@@ -65,7 +65,9 @@ class SequentialArchive final : public Archive {
   const char* format() const override { return format_.c_str(); }
   std::size_t size() const override { return entries_.size(); }
   Member member(std::size_t index) const override;
-  MemberName member_name(std::size_t index) const override { return {entries_[index].path, entries_[index].directory()}; }
+  MemberName member_name(std::size_t index) const override {
+    return {entries_[index].path, entries_[index].directory()};
+  }
   std::size_t unreachable() const override { return unreachable_; }
   bool has_links() const override;
   std::int64_t mtime(std::size_t index) const override { return entries_[index].mtime; }

@@ -140,24 +140,24 @@ void Index::put_directories(std::size_t room) {
   }
 }
 
-template <typename Each>
-void Index::each_run(std::uint32_t directory, Each each) const {
-  const Run* run = &directories_[directory].files;
-  for (; run->next != kNone; run = &runs_[run->next]) each(*run);
-  each(*run);
+const Index::Run* Index::next(const Run& run) const { return run.next == kNone ? nullptr : &runs_[run.next]; }
+
+// How many files are in a directory, or a number above `most`.
+std::size_t Index::count_files(std::uint32_t directory, std::size_t most) const {
+  std::size_t count = 0;
+  for (const Run* run = &directories_[directory].files; run != nullptr && count <= most; run = next(*run))
+    count += run->end - run->first;
+  return count;
 }
 
 std::span<const Slot> Index::table(std::uint32_t directory, FewSlots& few) const {
-  std::size_t files = 0;
-  each_run(directory, [&](const Run& run) { files += run.end - run.first; });
-  const std::size_t size = slots_for(2 * files);
-  if (files <= kFew) {
-    const auto slots = std::span(few).first(size);
+  if (const std::size_t count = count_files(directory, kFew); count <= kFew) {
+    const auto slots = std::span(few).first(slots_for(2 * count));
     fill(slots, directory);
     return slots;
   }
   return tables_[directory].get([&] {
-    Table made(size);
+    Table made(slots_for(2 * count_files(directory, SIZE_MAX)));
     fill(made, directory);
     return made;
   });
@@ -165,16 +165,14 @@ std::span<const Slot> Index::table(std::uint32_t directory, FewSlots& few) const
 
 void Index::fill(std::span<Slot> slots, std::uint32_t directory) const {
   const Directory& filled = directories_[directory];
-  const std::size_t begins = filled.path_size + (directory != 0);
-  each_run(directory, [&](const Run& run) {
-    const std::size_t base = run.end == 0 ? 0 : base_of(archive_.member_name(run.first).path);
-    for (std::uint32_t member = run.first; member < run.end; ++member) {
-      const std::string_view path = archive_.member_name(member).path;
-      const std::string_view counts = path.substr(base - begins);
-      if (!is_reachable(counts) || (filled.first_inner != kNone && find_directory(counts) != kNone)) continue;
-      add_file(slots, path.substr(base), file_number(member));
+  const std::size_t inside = filled.path_size + (directory != 0);
+  for (const Run* run = &filled.files; run != nullptr; run = next(*run)) {
+    for (std::uint32_t member = run->first; member < run->end; ++member) {
+      const std::string_view path = member_path(member);
+      if (!is_reachable(path) || (filled.first_inner != kNone && find_directory(path) != kNone)) continue;
+      add_file(slots, path.substr(inside), file_number(member));
     }
-  });
+  }
 }
 
 // Which number in a slot stands for this name or stem.

@@ -137,8 +137,8 @@ class Index {
   // The file of a name (kind 0) or a stem (kStemKey) in a directory, or kNone.
   std::uint32_t find_file(std::uint32_t directory, std::string_view key, std::uint32_t kind) const;
   auto matching(std::string_view key, std::uint32_t kind) const;
-  template <typename Each>
-  void each_run(std::uint32_t directory, Each each) const;
+  const Run* next(const Run& run) const;
+  std::size_t count_files(std::uint32_t directory, std::size_t most) const;
   std::string_view member_path(std::uint32_t member) const;
   std::uint32_t file_number(std::uint32_t member) const { return directory_count() + member; }
   std::string_view without_prefix(std::string_view path) const;

@@ -31,6 +31,7 @@ struct Shape {
   const char* name;
   std::size_t in_directory;  // files in each directory; 0: all at the top
   bool directories_named = false;
+  bool scattered = false;  // neighbours in the archive are in different directories
 };
 
 class IndexMemory : public testing::TestWithParam<Shape> {};
@@ -42,7 +43,10 @@ TEST_P(IndexMemory, IsAtMost120BytesAMemberBeyondItsName) {
   std::size_t names = 0;
   for (std::size_t i = 0; paths.size() < kMembers; ++i) {
     std::string directory;
-    if (shape.in_directory > 0) directory = "package" + std::to_string(i / shape.in_directory) + "/";
+    if (shape.in_directory > 0) {
+      const std::size_t directories = kMembers / shape.in_directory;
+      directory = "package" + std::to_string(shape.scattered ? i % directories : i / shape.in_directory) + "/";
+    }
     if (shape.directories_named && i % shape.in_directory == 0) paths.push_back(directory);
     paths.push_back(directory + "module" + std::to_string(i) + ".py");
   }
@@ -71,7 +75,8 @@ TEST_P(IndexMemory, IsAtMost120BytesAMemberBeyondItsName) {
 // "One" is the worst: a directory for each file.
 INSTANTIATE_TEST_SUITE_P(Shapes, IndexMemory,
                          testing::Values(Shape{"All", 0}, Shape{"One", 1}, Shape{"OneNamed", 1, true}, Shape{"Four", 4},
-                                         Shape{"Five", 5}, Shape{"FiveNamed", 5, true}, Shape{"Hundred", 100}),
+                                         Shape{"Five", 5}, Shape{"FiveNamed", 5, true},
+                                         Shape{"FiveScattered", 5, false, true}, Shape{"Hundred", 100}),
                          [](const auto& shape) { return shape.param.name; });
 
 }  // namespace
