@@ -48,13 +48,16 @@ bool describe_call(ModuleState& state, PyObject* const* arguments, std::size_t c
   // The rest that matters are functions of the module _imp. Parents are imported by it, too: spans of their own.
   if (!PyCFunction_Check(function) || PyCFunction_GET_SELF(function) != state.imp.get()) return false;
   const PyRef name = PyRef::steal(PyObject_GetAttr(function, state.str_module_name.get()));
-  const bool executes = name && PyUnicode_Check(name.get()) && utf8_view(name.get()).starts_with("exec_");
-  span.phase = executes ? Phase::kExecute : Phase::kDecode;
-  return PyErr_Clear(), true;
+  PyErr_Clear();
+  const std::string_view text = name && PyUnicode_Check(name.get()) ? utf8_view(name.get()) : std::string_view();
+  if (text.starts_with("find_")) return false;  // FrozenImporter asks so
+  span.phase = text.starts_with("exec_") ? Phase::kExecute : Phase::kDecode;
+  return true;
 }
 
 bool describe(ModuleState& state, PyObject* const* arguments, std::size_t count, Recorder::Span& span) {
   if (count == 0) return false;
+  if (span.phase == Phase::kFetch) return true;
   if (span.phase == Phase::kDecode) return describe_call(state, arguments, count, span);
   span.subject = PyRef::borrow(arguments[0]);
   if (span.phase == Phase::kImport) note_importer(span, state.str_module_name);
@@ -75,7 +78,7 @@ PyRef recorded(ModuleState& state, Phase phase, PyObject* function, PyObject* co
   return result;
 }
 
-// What stands in importlib's module; `self` is Hook::self.
+// What stands in importlib's module or in zipimport; `self` is Hook::self.
 template <Phase kPhase>
 PyObject* hook(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
   ModuleState& state = module_state(PyTuple_GET_ITEM(self, 0));
@@ -91,13 +94,15 @@ PyMethodDef hook_named(const char* name) {
           nullptr};
 }
 PyMethodDef kHookFunctions[Recorder::kHooks] = {
-    hook_named<Phase::kImport>("_find_and_load"),
-    hook_named<Phase::kFind>("_find_spec"),
-    hook_named<Phase::kLoad>("_load_unlocked"),
-    hook_named<Phase::kDecode>("_call_with_frames_removed"),
+    hook_named<Phase::kImport>("_find_and_load"),  hook_named<Phase::kFind>("_find_spec"),
+    hook_named<Phase::kLoad>("_load_unlocked"),    hook_named<Phase::kDecode>("_call_with_frames_removed"),
+    hook_named<Phase::kFetch>("_get_module_code"),
 };
 
-PyRef importlib() { return PyRef::steal(PyImport_ImportModule("_frozen_importlib")); }
+// The module that a hook stands in: zipimport for the last.
+PyRef hooked_module(std::size_t hook) {
+  return PyRef::steal(PyImport_ImportModule(hook + 1 < Recorder::kHooks ? "_frozen_importlib" : "zipimport"));
+}
 
 PyObject* or_none(const PyRef& object) { return object ? object.get() : Py_None; }
 
@@ -159,24 +164,25 @@ void Recorder::add_bytes(std::uint64_t bytes) {
 }
 
 bool Recorder::install(PyObject* module) {
-  const PyRef names = importlib();
-  for (std::size_t i = 0; names && i < kHooks; ++i) {
-    const PyRef original = PyRef::steal(PyObject_GetAttrString(names.get(), kHookFunctions[i].ml_name));
+  for (std::size_t i = 0; i < kHooks; ++i) {
+    const PyRef names = hooked_module(i);
+    const PyRef original =
+        PyRef::steal(names ? PyObject_GetAttrString(names.get(), kHookFunctions[i].ml_name) : nullptr);
     Hook& hook = hooks_[i];
     hook.self = PyRef::steal(original ? Py_BuildValue("(OOK)", module, original.get(), recording()) : nullptr);
     hook.function = PyRef::steal(hook.self ? PyCFunction_New(&kHookFunctions[i], hook.self.get()) : nullptr);
     if (!hook.function || PyObject_SetAttrString(names.get(), kHookFunctions[i].ml_name, hook.function.get()) < 0)
       return false;
   }
-  return static_cast<bool>(names);
+  return true;
 }
 
 // What a program has put in the place of ours meanwhile stays: it may call ours, which then does nothing of its own.
 void Recorder::remove() {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
-  const PyRef names = importlib();
   for (std::size_t i = 0; i < kHooks; ++i) {
+    const PyRef names = hooked_module(i);
     const Hook hook = std::exchange(hooks_[i], {});
     const PyRef there = PyRef::steal(names ? PyObject_GetAttrString(names.get(), kHookFunctions[i].ml_name) : nullptr);
     if (there && there.get() == hook.function.get())
@@ -208,7 +214,7 @@ PyObject* trace_start(PyObject* module, PyObject*) {
 }
 
 PyObject* trace_stop(PyObject* module, PyObject* first) {
-  static const char* const kPhases[] = {"import", "find", "load", "decode", "compile", "execute"};
+  static const char* const kPhases[] = {"import", "find", "load", "decode", "compile", "execute", "fetch"};
   const std::size_t from = PyLong_AsSize_t(first);
   if (PyErr_Occurred()) return nullptr;
   const std::vector<Recorder::Span> spans = module_state(module).recorder.stop(from);

@@ -2,8 +2,8 @@
 //
 // Every import that has to be made goes through four functions of importlib's, whoever finds and loads: built-in and
 // frozen modules, PathFinder's, ours, those of finders that a program brings. While a trace runs, functions of ours
-// stand in their places in importlib's module, note when they begin and end, and call them. They are written in C, so
-// no traceback shows them; without a trace they are not there. What the engine itself calls and reads costs a branch.
+// stand in their places, note when they begin and end, and call them. They are written in C, so no traceback shows
+// them; without a trace they are not there. What the engine itself calls and reads costs a branch.
 //
 //   _find_and_load(name, …)         kImport   the whole, with whatever the module imports
 //   _find_spec(name, …)             kFind     asking the finders
@@ -11,6 +11,10 @@
 //   _call_with_frames_removed(f, …) kDecode   f makes a module or its code: create_dynamic, get_frozen_object…
 //                                   kCompile  f is compile
 //                                   kExecute  f runs the module: exec, exec_dynamic, exec_builtin
+//
+// and a fifth is zipimport's, which reads and compiles a module already when it finds it, to tell its file:
+//
+//   _get_module_code(importer, …)   kFetch
 //
 // Spans nest, by thread. Traces may nest or overlap: all share one recording, of which each takes the part from its
 // start to its end; the last one ends it.
@@ -33,9 +37,9 @@ struct ModuleState;
 
 class Recorder {
  public:
-  enum class Phase : std::uint8_t { kImport, kFind, kLoad, kDecode, kCompile, kExecute };
+  enum class Phase : std::uint8_t { kImport, kFind, kLoad, kDecode, kCompile, kExecute, kFetch };
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  static constexpr std::size_t kHooks = 4;
+  static constexpr std::size_t kHooks = 5;
 
   struct Span {
     Phase phase;
@@ -80,7 +84,7 @@ class Recorder {
 
   struct Hook {
     PyRef self;      // (the module, what it stands for, the number of the recording)
-    PyRef function;  // what stands in importlib's module
+    PyRef function;  // what stands in that module
   };
   Hook hooks_[kHooks];  // touched by start and stop only, which the façade has one thread at a time call
 

@@ -200,13 +200,13 @@ def test_a_trace_is_used_once_and_has_nothing_before_it_ended():
         pass
 
 
-def test_importlib_is_as_it_was_after_a_trace():
-    import _frozen_importlib
-
-    before = dict(vars(_frozen_importlib))
+@pytest.mark.parametrize("name", ["_frozen_importlib", "zipimport"])
+def test_importlib_and_zipimport_are_as_they_were_after_a_trace(name):
+    module = importlib.import_module(name)
+    before = dict(vars(module))
     with intact.trace():
-        assert dict(vars(_frozen_importlib)) != before
-    assert dict(vars(_frozen_importlib)) == before
+        assert dict(vars(module)) != before
+    assert dict(vars(module)) == before
 
 
 def test_a_function_that_a_program_puts_around_ours_stays_and_the_next_trace_is_whole(mount):
@@ -310,6 +310,70 @@ def test_a_zip_with_a_main_runs_as_python_runs_it_with_its_arguments(tmp_path):
     target = tmp_path / "trace.json"
     assert trace(app, "-o", str(target), "--", "x").stdout == f"{[app, 'x']}\n"
     assert "part" in traced_names(target)
+
+
+ZIPAPP = {
+    "__main__.py": "import slow_to_compile, sleeper, compiled, portions.leaf, absent_or_not\n",
+    "slow_to_compile.py": "".join(f"def function_{n}(x): return [x, {n}]\n" for n in range(3000)),
+    "sleeper.py": "import time\ntime.sleep(0.02)\n",
+    "compiled.pyc": building.timestamp_pyc("value = 1\n"),
+    "portions": None,
+    "portions/leaf.py": "value = 2\n",
+    "absent_or_not.py": "try: import _absent\nexcept ImportError: pass\n",
+    f"_absent{building.SUFFIX}": b"what python does not load out of a zip",
+}
+
+
+@pytest.fixture(params=[False, True], ids=["stored", "deflated"])
+def zipapp_events(request, tmp_path):
+    """What the trace of a zipapp, which python itself imports from, has of each name: import events, and those of its phases."""
+    building.write_files(tmp_path / "app", ZIPAPP)
+    options = ["--compress"] if request.param else []
+    building.output_of("-m", "zipapp", "app", "-o", "app.pyz", *options, cwd=tmp_path)
+    done = trace("app.pyz", "-o", "trace.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = [e for e in json.loads((tmp_path / "trace.json").read_text())["traceEvents"] if e["ph"] == "X"]
+    return {e["name"]: e for e in events if "module" not in e["args"]}, [e for e in events if "module" in e["args"]]
+
+
+def test_a_zipapps_modules_have_kind_place_and_bytes(zipapp_events):
+    """Bytes were 0, kinds other, places disk."""
+    imports, _ = zipapp_events
+    told = {name: (e["cat"], e["args"]["from"], e["args"]["bytes"]) for name, e in imports.items()}
+    expected = {
+        "slow_to_compile": ("import,source", "app.pyz", len(ZIPAPP["slow_to_compile.py"])),
+        "compiled": ("import,bytecode", "app.pyz", len(ZIPAPP["compiled.pyc"])),
+        "portions": ("import,namespace", "app.pyz", 0),
+        "portions.leaf": ("import,source", "app.pyz", len(ZIPAPP["portions/leaf.py"])),
+        "_absent": ("import,missing", "", 0),
+    }
+    assert {name: told[name] for name in expected} == expected
+
+
+def test_what_zipimport_compiles_when_it_finds_a_module_is_decoding(zipapp_events):
+    imports, phases = zipapp_events
+
+    def of(module):
+        return sorted((e["ts"], e["name"], e["dur"]) for e in phases if e["args"]["module"] == module)
+
+    def spent(module, phase):
+        return sum(duration for _, name, duration in of(module) if name == phase)
+
+    assert [name for _, name, _ in of("slow_to_compile")] == ["found", "decoded", "found", "decoded", "executed"]
+    assert spent("slow_to_compile", "decoded") > spent("slow_to_compile", "found")
+    assert imports["sleeper"]["dur"] > spent("sleeper", "executed") > 20_000
+
+
+def test_the_times_of_a_module_out_of_a_zip_on_the_path_add_up(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(building.write_zip(tmp_path / "path.zip", ZIPAPP))
+    with intact.trace() as trace:
+        importlib.import_module("slow_to_compile")
+        importlib.import_module("portions.leaf")
+    slow = by_name(trace)["slow_to_compile"]
+    assert slow.archive == by_name(trace)["portions"].archive == str(tmp_path / "path.zip")
+    assert slow.decoded > slow.found > 0 and slow.kind == "source"
+    for module in trace.modules:
+        assert 0 <= module.found + module.decoded + module.executed <= module.own * 1.000001 + 1e-9
 
 
 def tar(path, tree):

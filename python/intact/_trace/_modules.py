@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from importlib.machinery import ExtensionFileLoader, SourceFileLoader, SourcelessFileLoader
 from typing import Any
+from zipimport import zipimporter
 
 from intact import _engine
 
@@ -36,7 +37,7 @@ class Module:
     bytes: int = 0  # read; of what importlib itself read, the size of the file
     kind: str = "missing"  # one of KINDS; source: it was compiled
     place: str = ""  # "archive", "standard library", "interpreter", "disk"; empty if it was not found
-    archive: str | None = None  # the root of the mount
+    archive: str | None = None  # the root of the mount, or the zip that zipimport read
     path: str | None = None
     failed: bool = False
     phases: list[tuple[str, float, float]] = field(default_factory=list)  # ("found" | "decoded" | "executed", from, to)
@@ -81,7 +82,8 @@ class _Reader:
         return [record.module for record in self._records]
 
     def _own(self, number: int, span: tuple[Any, ...]) -> _Record | None:
-        phase, subject, _, _, _, parent, failed, *_ = span
+        _, subject, _, _, _, parent, failed, *_ = span
+        phase = self._phase(number)
         owner = self._owner[parent] if parent >= 0 else None
         if phase == "import":
             return self._add(number, span, owner) if number in self._used or failed else owner
@@ -115,11 +117,17 @@ class _Reader:
         """What `outer` was at when this span began: the innermost that tells."""
         at = self._spans[number][5]
         while at >= 0 and self._owner[at] is outer:
-            phase: str = self._spans[at][0]
-            if phase in ("execute", "find", "load"):
+            phase = self._phase(at)
+            if phase in ("execute", "fetch", "find", "load"):
                 return phase
             at = self._spans[at][5]
         return "import"
+
+    def _phase(self, number: int) -> str:
+        """A span's phase. "fetch" only where a finder does: else it is part of loading."""
+        phase: str = self._spans[number][0]
+        parent = self._spans[number][5]
+        return "decode" if phase == "fetch" and (parent < 0 or self._spans[parent][0] != "find") else phase
 
     def _interval(self, span: tuple[Any, ...]) -> tuple[float, float]:
         return (span[7] - self._began) / 1e9, ((span[8] or self._ended) - self._began) / 1e9
@@ -131,9 +139,9 @@ class _Record:
     def __init__(self, number: int, module: Module) -> None:
         self.number, self.module = number, module
         self._spec: Any = None
-        self._times = dict.fromkeys(("import", "find", "load", "decode", "compile", "execute"), 0.0)
-        self._nested = dict.fromkeys(("import", "find", "load", "execute"), 0.0)
-        self._intervals: dict[str, list[tuple[float, float]]] = {"find": [], "load": [], "execute": []}
+        self._times = dict.fromkeys(("import", "find", "fetch", "load", "decode", "compile", "execute"), 0.0)
+        self._nested = dict.fromkeys(("import", "find", "fetch", "load", "execute"), 0.0)
+        self._intervals: dict[str, list[tuple[float, float]]] = {"find": [], "fetch": [], "load": [], "execute": []}
 
     def nest(self, phase: str, seconds: float) -> None:
         self._nested[phase] += seconds
@@ -151,23 +159,28 @@ class _Record:
     def finish(self) -> None:
         module, times, nested = self.module, self._times, self._nested
         module.own = max(module.total - sum(nested.values()), 0.0)
-        module.found = times["find"] - nested["find"]
+        module.found = times["find"] - times["fetch"] - nested["find"]
         if self._intervals["execute"]:
             module.executed = times["execute"] - nested["execute"]
             module.decoded = max(times["load"] - times["execute"], 0.0) - nested["load"]
         else:  # a loader that executes by itself
             module.decoded = times["decode"] + times["compile"]
             module.executed = max(times["load"] - module.decoded - nested["load"], 0.0)
+        module.decoded += times["fetch"] - nested["fetch"]
         self._find_phases()
         _describe(module, self._spec, compiled=times["compile"] > 0)
         loaded = bool(self._intervals["load"])  # else its parent imported it while it was waiting for the parent
         if loaded and module.bytes == 0 and module.kind in ("source", "bytecode", "extension"):
-            module.bytes = _size(getattr(self._spec, "cached", None)) if module.kind == "bytecode" else 0
-            module.bytes = module.bytes or _size(module.path)
+            module.bytes = _bytes_of(self._spec, module)
 
     def _find_phases(self) -> None:
-        executed = self._intervals["execute"]
-        phases = [("found", start, end) for start, end in self._intervals["find"]]
+        executed, phases = self._intervals["execute"], []
+        for start, end in self._intervals["find"]:
+            for first, last in self._intervals["fetch"]:
+                if start <= first and last <= end:
+                    phases += [("found", start, first), ("decoded", first, last)]
+                    start = last
+            phases.append(("found", start, end))
         for start, end in self._intervals["load"]:
             inside = [first for first, last in executed if start <= first and last <= end]
             middle = min(inside, default=start + self.module.decoded)
@@ -197,7 +210,7 @@ def _describe(module: Module, spec: Any, *, compiled: bool) -> None:
     if found is not None:
         module.archive, module.place = found.root, "archive"
     elif module.path is not None:
-        root = next((root for root in _engine._roots() if module.path.startswith(root + "/")), None)
+        root = next((root for root in [*_engine._roots(), *_zips()] if module.path.startswith(root + "/")), None)
         library: str = sys._stdlib_dir  # type: ignore[attr-defined]
         standard = module.path.startswith(library + "/") and "-packages/" not in module.path
         module.archive, module.place = root, "archive" if root else "standard library" if standard else "disk"
@@ -206,11 +219,29 @@ def _describe(module: Module, spec: Any, *, compiled: bool) -> None:
 def _kind(loader: object, origin: object, package: bool, compiled: bool) -> str:
     if origin is None and package:
         return "namespace"
+    if isinstance(loader, zipimporter):
+        return {".py": "source", ".pyc": "bytecode", ".so": "extension"}.get(os.path.splitext(str(origin))[1], "other")
     if isinstance(loader, ExtensionFileLoader):
         return "extension"
     if isinstance(loader, (SourceFileLoader, SourcelessFileLoader)):
         return "source" if compiled else "bytecode"
     return "other"
+
+
+def _zips() -> list[str]:
+    """The archives that zipimport has read."""
+    return [each.archive for each in sys.path_importer_cache.values() if isinstance(each, zipimporter)]
+
+
+def _bytes_of(spec: Any, module: Module) -> int:
+    """The size of the file that importlib or zipimport read; of one in a zip, unpacked."""
+    loader, path = getattr(spec, "loader", None), module.path or ""
+    if isinstance(loader, zipimporter):
+        files: dict[str, tuple[Any, ...]] = loader._get_files() if hasattr(loader, "_get_files") else loader._files  # type: ignore[attr-defined]
+        entry = files.get(path.removeprefix(loader.archive + os.sep))
+        return entry[3] if entry else 0
+    cached = _size(getattr(spec, "cached", None)) if module.kind == "bytecode" else 0
+    return cached or _size(path)
 
 
 def _size(path: str | None) -> int:
