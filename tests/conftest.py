@@ -28,6 +28,7 @@ def pytest_addoption(parser):
     group.addoption("--python", metavar="PATH", help="the interpreter of the package checks")
     group.addoption("--site", metavar="DIR", help="the directory that holds intact, and nothing else, for --python")
     group.addoption("--aarch64", metavar="DIR", help="what tools/aarch64_wheel.sh made: run apps for aarch64 under qemu")
+    group.addoption("--memory-importer", metavar="DIR", help="a clone of that package: run its own tests and README on ours")
     group.addoption("--no-packages", action="store_true", help="leave the package checks out")
 
 

@@ -1,15 +1,18 @@
 """intact.compat.memory_importer: PhysfsImporter as its package documents it and as its code was read to behave.
 
-That package (github.com/shabbywu/python-memory-importer, 0.2.0) has no files on the index, so that it cannot be a control
-here; physfs, which it is built on, is one in test_physfs.py.
+That package (github.com/shabbywu/python-memory-importer, 0.2.0) has no files on the index and no license, so that it cannot be a
+control here and its tests are told anew; with a clone of it, --memory-importer runs those that it has. physfs, which it is built
+on, is a control in test_physfs.py.
 """
 
 import importlib
 import importlib.util
 import marshal
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from intact.compat import memory_importer, physfs
@@ -58,15 +61,42 @@ def pyc(source, header=b"\0" * 16):
     return header + marshal.dumps(compile(source, "elsewhere.py", "exec"))
 
 
-# What its README shows.
+@pytest.fixture
+def clone(request):
+    """Its repository at version 0.2.0."""
+    directory = request.config.getoption("--memory-importer")
+    if directory is None:
+        pytest.skip("no --memory-importer")
+    return Path(directory)
 
 
 def run_as_theirs(program, directory):
-    (directory / "tests" / "assets").mkdir(parents=True)
-    (directory / "tests" / "assets" / "py.zip").write_bytes(packed(TREE))
     program = "import intact.compat\nintact.compat.enable('memory_importer')\n" + program
-    done = subprocess.run([sys.executable, "-c", program], cwd=directory, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-B", "-c", program], cwd=directory, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_own_tests_pass_unchanged(clone):
+    options = ["-c", os.devnull, "-p", "no:cacheprovider", "--rootdir=tests", "tests"]
+    run_as_theirs(f"import pytest\nraise SystemExit(pytest.main({options}))", clone)
+
+
+def test_the_examples_of_its_readme_run_word_for_word(clone):
+    examples = re.findall(r"^```python\n(.*?)^```", (clone / "README.md").read_text(), re.M | re.S)
+    assert len(examples) == 2
+    for example in examples:
+        run_as_theirs(example, clone)
+
+
+# What its README shows.
+
+
+@pytest.fixture
+def assets(tmp_path):
+    """A directory with the archive, as in its repository."""
+    (tmp_path / "tests" / "assets").mkdir(parents=True)
+    (tmp_path / "tests" / "assets" / "py.zip").write_bytes(packed(TREE))
+    return tmp_path
 
 
 SINGLE = """
@@ -76,16 +106,16 @@ assert single.flag() == "single"
 """
 
 
-def test_import_from_an_archive_on_disk(tmp_path):
+def test_import_from_an_archive_on_disk(assets):
     program = "import sys\nfrom memory_importer import PhysfsImporter\ni = PhysfsImporter('tests/assets/py.zip')\n"
-    run_as_theirs(program + "sys.meta_path.insert(0, i)\n" + SINGLE, tmp_path)
+    run_as_theirs(program + "sys.meta_path.insert(0, i)\n" + SINGLE, assets)
 
 
-def test_import_from_an_archive_in_memory(tmp_path):
+def test_import_from_an_archive_in_memory(assets):
     program = "import sys\nfrom memory_importer import PhysfsImporter, physfs\nphysfs.init()\n"
     program += "with open('tests/assets/py.zip', mode='rb') as fh:\n    archive = fh.read()\n"
     program += "physfs.mount_memory(archive, 'py.zip', '/')\ni = PhysfsImporter()\nsys.meta_path.insert(0, i)\n"
-    run_as_theirs(program + SINGLE, tmp_path)
+    run_as_theirs(program + SINGLE, assets)
 
 
 # What its tests show.
@@ -167,7 +197,10 @@ def test_debug_prints_what_is_asked_for(importer, capsys):
     assert importer.debug is False
     importer.debug = True
     importer.find_spec("absent", None)
-    assert "find_spec(fullname='absent'" in capsys.readouterr().out
+    importer.find_spec("absent.child", ["absent"], None)
+    said = "find_spec(fullname='absent')\nException: not a module in physfs\n"
+    said += "find_spec(fullname='absent.child', path=['absent'])\nException: not a module in physfs\n"
+    assert capsys.readouterr().out == said
 
 
 def test_names_of_the_package():

@@ -1,5 +1,6 @@
 """intact.compat.physfs is physfs.py to programs: each test runs against ours and against the package from the index."""
 
+import operator
 import os
 import zipfile
 
@@ -92,12 +93,15 @@ def test_arguments_go_by_name(physfs):
     assert physfs.ls("up") == ["a.txt", "b.txt", "dir"]
 
 
-@pytest.mark.parametrize("source", [b"upper.zip", "upper.zip"])
+@pytest.mark.parametrize("source", [b"upper.zip", bytearray(b"upper.zip"), "upper.zip"])
 def test_paths_may_be_bytes(physfs, source):
     with open("upper.zip", "wb") as file:
         file.write(UPPER)
     physfs.mount(source)
     assert physfs.cat(b"a.txt") == physfs.cat("a.txt") == b"upper"
+    for call in (physfs.stat, physfs.cat):
+        with pytest.raises(physfs.PhysfsNotFound, match="^Not Found: 'missing'$"):
+            call(b"missing")
     physfs.unmount(source)
 
 
@@ -162,8 +166,9 @@ def test_what_is_no_archive_is_refused(physfs, content, reason):
     assert str(raised.value) == f"Failure. Reason: [{reason}]"
 
 
-@pytest.mark.parametrize("path", ["missing.zip", "missing/missing.zip"])
+@pytest.mark.parametrize("path", ["missing.zip", "missing/missing.zip", "file/missing.zip"])
 def test_a_source_that_is_not_there_is_refused(physfs, path):
+    open("file", "w").close()
     with pytest.raises(physfs.PhysfsRuntimeError) as raised:
         physfs.mount(path)
     assert str(raised.value) == "Failure. Reason: [not found]"
@@ -185,11 +190,19 @@ def test_a_source_that_is_not_there_is_refused(physfs, path):
         lambda p: p.cat(None),
         lambda p: p.stat(3),
         lambda p: p.ls("/", 3),
+        lambda p: p.mount("\udc80"),
+        lambda p: p.mount_memory(LOWER, "\udc80"),
+        lambda p: p.mount_memory(LOWER, "a.zip", "\udc80"),
+        lambda p: p.unmount("\udc80"),
+        lambda p: p.ls("\udc80"),
+        lambda p: p.stat("\udc80"),
+        lambda p: p.cat("\udc80"),
     ],
 )
-def test_arguments_of_other_types_are_refused(physfs, call):
+def test_arguments_of_other_types_and_lone_surrogates_are_refused(physfs, call):
     with pytest.raises(TypeError):
         call(physfs)
+    assert physfs.ls() == []
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -286,9 +299,38 @@ def test_file_types(physfs):
     assert not any(hasattr(physfs, name) for name in names)
 
 
+def test_a_file_type_equals_its_number_and_has_no_order(physfs):
+    regular, directory = map(physfs.PHYSFS_FileType, (0, 1))
+    assert regular == 0 == regular.value and directory != regular != 1 and regular != None and regular != "0"  # noqa: E711
+    assert bool(regular) and not isinstance(regular, int) and {1: "d"}[directory] == "rd"[directory] == "d"
+    assert physfs.PHYSFS_FileType(directory) == directory
+    for operation in (operator.lt, operator.le, operator.gt, operator.ge, operator.add, operator.or_):
+        for pair in ((regular, directory), (regular, 1), (1, regular)):
+            with pytest.raises(TypeError):
+                operation(*pair)
+
+
+def test_a_file_type_may_be_of_any_number_and_of_nothing_else(physfs):
+    kinds = physfs.PHYSFS_FileType
+    assert (kinds(7).name, str(kinds(7)), repr(kinds(7))) == ("???", "PHYSFS_FileType.???", "<PHYSFS_FileType.???: 7>")
+    for call in (lambda: kinds("0"), lambda: kinds(1.0), kinds, lambda: list(kinds), lambda: kinds["PHYSFS_FILETYPE_OTHER"]):
+        with pytest.raises(TypeError):
+            call()
+
+
 @pytest.mark.parametrize("path", ["dir", "dir/", "only", "/", ""])
 def test_directories_cannot_be_read(physfs, path):
     physfs.mount_memory(LOWER, "lower.zip")
+    with pytest.raises(physfs.PhysfsRuntimeError, match=r"^failed to open\. Reason: \["):
+        physfs.cat(path)
+
+
+@pytest.mark.parametrize("path", ["", "/", "//"])
+@pytest.mark.parametrize("points", [["/m/n"], ["/", "/m/n"], ["/m/n", "/"], ["/a", "/m/n"]])
+def test_the_root_cannot_be_read_wherever_mounts_are(physfs, path, points):
+    """Where the last that is asked was below a mount point it was not found."""
+    for i, point in enumerate(points):
+        physfs.mount_memory([LOWER, UPPER][i], f"{i}.zip", point, True)
     with pytest.raises(physfs.PhysfsRuntimeError, match=r"^failed to open\. Reason: \["):
         physfs.cat(path)
 
@@ -353,6 +395,8 @@ def test_links_in_a_directory_are_refused(physfs, tmp_path):
 
 def test_reading_a_directory_on_disk_is_an_error(physfs):
     os.makedirs("disk/sub")
-    physfs.mount("disk")
-    with pytest.raises(physfs.PhysfsRuntimeError, match=r"^Error condition in reading\. Reason: \["):
-        physfs.cat("sub")
+    physfs.mount("disk", "/on")
+    for path in ("on/sub", "on", "/"):
+        with pytest.raises(physfs.PhysfsRuntimeError) as raised:
+            physfs.cat(path)
+        assert str(raised.value) == "Error condition in reading. Reason: [not a file]"

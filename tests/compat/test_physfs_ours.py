@@ -143,10 +143,12 @@ def test_mounting_from_several_threads(ours):
     assert [len(ours.ls(str(number))) for number in range(4)] == [25] * 4
 
 
-def test_what_is_no_unicode_is_not_there(ours):
+def test_bytes_that_are_no_unicode_are_not_there(ours):
+    """The original fails at making the message."""
     ours.mount_memory(UPPER, "upper.zip")
-    with pytest.raises(ours.PhysfsNotFound):
-        ours.cat("\udc80")
+    for call in (ours.stat, ours.cat):
+        with pytest.raises(ours.PhysfsNotFound):
+            call(b"\xff")
 
 
 # What the package publishes.

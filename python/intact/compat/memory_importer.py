@@ -48,7 +48,9 @@ class PhysfsImporter:
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The spec of a module: of the directory NAME, else NAME.pyc, else NAME.py. None if there is none."""
         if self.debug:
-            print(f"find_spec(fullname='{fullname}', path={path}, target={target})")
+            given = {"path": path, "target": target}
+            shown = "".join(f", {name}={value}" for name, value in given.items() if value is not None)
+            print(f"find_spec(fullname='{fullname}'{shown})")
         place = fullname.replace(".", "/")
         found = _first(place, "", ".pyc", ".py") if place else None
         if found is None:

@@ -11,14 +11,16 @@ mount is asked in turn, and the last one's reason counts.
 from __future__ import annotations
 
 import _thread
-import enum
 import os
 import stat as _mode
+from _operator import index
 
 from intact import ArchiveError, MemberError, PasswordError, _engine
 
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
+    from typing import ClassVar, SupportsIndex
+
     from typing_extensions import Buffer
 
     # (directory, size, mtime, mode), and of a file on disk also ctime and atime
@@ -62,15 +64,45 @@ class PhysfsUninitialedError(Exception):
         super().__init__("PHYSFS is not initialized, please call init() first")
 
 
-class PHYSFS_FileType(enum.IntEnum):
-    """What stat() says that a file is."""
+class PHYSFS_FileType:
+    """What stat() says that a file is: a number with a name, equal to it, as pybind11 makes enumerations."""
 
-    PHYSFS_FILETYPE_REGULAR = 0
-    PHYSFS_FILETYPE_DIRECTORY = 1
-    PHYSFS_FILETYPE_SYMLINK = 2
-    PHYSFS_FILETYPE_OTHER = 3
+    __slots__ = ("_value",)
+    __members__: ClassVar[dict[str, PHYSFS_FileType]] = {}
+    PHYSFS_FILETYPE_REGULAR: ClassVar[PHYSFS_FileType]
+    PHYSFS_FILETYPE_DIRECTORY: ClassVar[PHYSFS_FileType]
+    PHYSFS_FILETYPE_SYMLINK: ClassVar[PHYSFS_FileType]
+    PHYSFS_FILETYPE_OTHER: ClassVar[PHYSFS_FileType]
 
-    __str__ = enum.Enum.__str__
+    def __init__(self, value: SupportsIndex) -> None:
+        self._value = index(value)
+
+    @property
+    def value(self) -> int:
+        return self._value
+
+    @property
+    def name(self) -> str:
+        return next((name for name, member in self.__members__.items() if member == self), "???")
+
+    def __index__(self) -> int:
+        return self._value
+
+    __int__ = __hash__ = __index__
+
+    def __eq__(self, other: object) -> bool:
+        return self._value == (other._value if isinstance(other, PHYSFS_FileType) else other)
+
+    def __str__(self) -> str:
+        return f"PHYSFS_FileType.{self.name}"
+
+    def __repr__(self) -> str:
+        return f"<{self}: {self._value}>"
+
+
+for _number, _kind in enumerate(("REGULAR", "DIRECTORY", "SYMLINK", "OTHER")):
+    PHYSFS_FileType.__members__["PHYSFS_FILETYPE_" + _kind] = PHYSFS_FileType(_number)
+    setattr(PHYSFS_FileType, "PHYSFS_FILETYPE_" + _kind, PHYSFS_FileType(_number))
 
 
 class PHYSFS_Stat:
@@ -205,7 +237,8 @@ def stat(file: str) -> PHYSFS_Stat:
 
     Raises PhysfsNotFound if there is none, PhysfsRuntimeError for an illegal path, a link, or if nothing is mounted.
     """
-    _, _, found = _search(_all(), _text(file))
+    file = _text(file)
+    _, _, found = _search(_all(), file)
     if isinstance(found, str):
         raise _missing("failed to stat. Reason [%s]", found, file)
     directory, size, mtime, mode, *times = found
@@ -220,7 +253,8 @@ def stat(file: str) -> PHYSFS_Stat:
 
 def cat(file: str) -> bytes:
     """The bytes of a file. Raises PhysfsNotFound if there is none, PhysfsRuntimeError if it cannot be read."""
-    content, path, found = _search(_all(), file if type(file) is str else _text(file), True)
+    file = _text(file)
+    content, path, found = _search(_all(), file, True)
     if content is None or isinstance(found, str):
         raise _missing("failed to open. Reason: [%s]", found, file)
     return _read(content, path)
@@ -283,7 +317,8 @@ def _search(
         return None, "", _ABOVE
     reason = _NOT_FOUND if files else "not mounted"
     for mounted in every:
-        inner = path if not mounted.point else _below(mounted.point, path)
+        # cat("/") asks each mount for its own top, wherever that is.
+        inner = path if not mounted.point or not path else _below(mounted.point, path)
         if inner is None:
             if not files and mounted.point.startswith(path + "/"):
                 return None, "", _ABOVE
@@ -329,12 +364,17 @@ def _normal(path: str) -> str | None:
     return None if ":" in path or "\\" in path else path
 
 
-def _text(argument: str | bytes) -> str:
-    """A str, or bytes in UTF-8, which the original takes as well."""
-    if isinstance(argument, bytes):
-        return os.fsdecode(argument)
+def _text(argument: str | bytes | bytearray) -> str:
+    """A str that has a UTF-8, or bytes, which the original takes as well."""
+    if isinstance(argument, (bytes, bytearray)):
+        return os.fsdecode(bytes(argument))
     if not isinstance(argument, str):
         raise TypeError(f"a str is required, not {type(argument).__name__!r}")
+    if not argument.isascii():
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise TypeError(f"a str without surrogates is required: {error}") from None
     return argument
 
 
@@ -347,4 +387,7 @@ def _failure(reason: str) -> PhysfsRuntimeError:
 
 
 def _strerror(error: OSError) -> str:
-    return _NOT_FOUND if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+    """PhysicsFS's text for it."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return _NOT_FOUND
+    return "not a file" if isinstance(error, IsADirectoryError) else (error.strerror or str(error)).lower()
