@@ -1,7 +1,7 @@
 """Measures intact.compat against the packages that it stands in for, and fails where a figure misses its limit.
 
-physfs.py is fetched from the index; where it has no wheel for the interpreter, its rows are left out. How is measured is said in
-compare.py.
+physfs.py is fetched from the index, in the version that intact.compat takes the place of; without it the bench fails, unless
+``--without physfs.py`` leaves its rows out. How is measured is said in compare.py.
 
     python bench/compat.py [--rounds N] [--only TEXT] [--without TEXT] [--json FILE]
 
@@ -47,11 +47,11 @@ class Class{n}:
 
 
 def original(directory):
-    """The directory with physfs.py; None if the index has no wheel of it for this interpreter."""
+    """The directory with physfs.py."""
     try:
-        [wheel] = wheels.fetch(["physfs.py"], directory / "originals-wheels", sys.executable)
+        [wheel] = wheels.fetch([wheels.PHYSFS], directory / "originals-wheels", sys.executable)
     except subprocess.CalledProcessError:
-        return None
+        sys.exit(f"bench: pip does not get {wheels.PHYSFS}; --without physfs.py leaves the rows out that compare with it")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(directory / "originals")
     return str(directory / "originals")
@@ -74,14 +74,14 @@ def modules(template, compiled):
     return made
 
 
-def make(site, directory):
+def make(site, directory, sides):
     directory.mkdir(parents=True, exist_ok=True)
     text = "The quick brown fox jumps over the lazy dog, number {}.\n"
     members = {f"data/part{i // 100}/member{i}.txt": (text.format(i) * (i % 40)).encode() for i in range(MEMBERS)}
     deflated = zipfile.ZIP_DEFLATED
     return {
         "site": site,
-        "originals": original(directory),
+        "originals": original(directory) if any(side.endswith("physfs") for side in sides) else None,
         "names": list(members),
         "modules": [f"package{i // 20}.module{i}" for i in range(MODULES)],
         "stored": write(directory / "compat-stored.zip", members, zipfile.ZIP_STORED),
@@ -104,12 +104,8 @@ def main():
     options = compare.arguments(__doc__, "bench-compat.json")
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     directory = compare.ROOT / "build" / "bench" / tag
-    made = make(str(compare.ROOT / "build" / "site" / tag), directory)
-    rows = COMPAT_ROWS
-    if made["originals"] is None:
-        print("physfs.py has no wheel for this interpreter: its rows are left out")
-        rows = [row for row in rows if not row.against.endswith("physfs")]
-    rows, sides = compare.chosen(rows, options)
+    rows, sides = compare.chosen(COMPAT_ROWS, options)
+    made = make(str(compare.ROOT / "build" / "site" / tag), directory, sides)
     given = directory / "compat-inputs.json"
     given.write_text(json.dumps(made))
 

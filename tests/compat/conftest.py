@@ -9,16 +9,13 @@ import pytest
 from support import wheels
 from support.packages import BUILD
 
-# The version that ours takes the place of; from Python 3.13 on there is only the next. memory-importer has no files on the
-# index; its physfs is this one.
-ORIGINAL = "physfs.py==0.2.0" if sys.version_info < (3, 13) else "physfs.py==0.3.0"
 TAG = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
 
 @pytest.fixture(scope="session")
 def original_wheel():
-    """The wheel of physfs.py for this interpreter."""
-    return wheels.fetch([ORIGINAL], BUILD / "wheels" / TAG, sys.executable)[0]
+    """The wheel of physfs.py for this interpreter. memory-importer has none on the index; its physfs is this one."""
+    return wheels.fetch([wheels.PHYSFS], BUILD / "wheels" / TAG, sys.executable)[0]
 
 
 @pytest.fixture(scope="session")

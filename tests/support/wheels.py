@@ -10,7 +10,11 @@ import fcntl
 import hashlib
 import re
 import subprocess
+import sys
 from pathlib import Path
+
+# What intact.compat.physfs takes the place of, and its tests' and bench's control. From Python 3.13 on there is only the next.
+PHYSFS = "physfs.py==0.2.0" if sys.version_info < (3, 13) else "physfs.py==0.3.0"
 
 
 def canonical(name):

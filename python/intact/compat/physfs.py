@@ -253,7 +253,8 @@ def stat(file: str) -> PHYSFS_Stat:
 
 def cat(file: str) -> bytes:
     """The bytes of a file. Raises PhysfsNotFound if there is none, PhysfsRuntimeError if it cannot be read."""
-    file = _text(file)
+    if type(file) is not str or not file.isascii():
+        file = _text(file)
     content, path, found = _search(_all(), file, True)
     if content is None or isinstance(found, str):
         raise _missing("failed to open. Reason: [%s]", found, file)
