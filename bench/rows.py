@@ -71,8 +71,8 @@ COMPAT_ROWS = [
         "import 200 example modules from memory, bytecode / zipimport", "examples-ours", "examples-zipimport", 0.5, 0.25
     ),
     Row("the same from sources / zipimport", "sources-ours", "sources-zipimport", 0.5, 0.25),
-    # Running the modules is half of it, and the same on both sides.
-    Row("the same, bytecode of larger modules / zipimport", "larger-ours", "larger-zipimport", None, None),
+    # Making code of the bytes and running it is half of it, and the same on both sides: what is left of the others' limit.
+    Row("the same, bytecode of larger modules / zipimport", "larger-ours", "larger-zipimport", 0.75, 0.55),
 ]
 
 # Against libarchive's own bsdtar, which reads each into nothing.

@@ -18,6 +18,7 @@ def output_of(program):
         ("memory_importer", "import memory_importer as m", "memory_importer"),
         ("memory_importer", "from memory_importer import physfs as m", "physfs"),
         ("memory_importer", "import memory_importer.physfs; m = memory_importer.physfs", "physfs"),
+        ("memimport", "import memimport as m", "memimport"),
         ("physfs", "import physfs as m", "physfs"),
         ("zipextimporter", "import zipextimporter as m", "zipextimporter"),
         ("zipextimporter", "import _memimporter as m", "zipextimporter"),
@@ -44,7 +45,7 @@ def test_other_names_are_refused():
     import intact.compat
 
     with pytest.raises(
-        ValueError, match="no replacement for 'numpy'; there are memory_importer, physfs, zipextimporter"
+        ValueError, match="no replacement for 'numpy'; there are memimport, memory_importer, physfs, zipextimporter"
     ):
         intact.compat.enable("numpy")
 

@@ -20,6 +20,7 @@ __all__ = ["enable"]
 
 # What is enabled, and under which names which module of this package stands then.
 _LAYERS = {
+    "memimport": {"memimport": "memimport"},
     "memory_importer": {"memory_importer": "memory_importer", "memory_importer.physfs": "physfs"},
     "physfs": {"physfs": "physfs"},
     "zipextimporter": {"zipextimporter": "zipextimporter", "_memimporter": "zipextimporter"},
@@ -29,7 +30,8 @@ _LAYERS = {
 def enable(name: str) -> ModuleType:
     """Have ``import NAME`` give ours from now on, in this interpreter, and return it.
 
-    `name` is "memory_importer" (with ``memory_importer.physfs``), "physfs" or "zipextimporter" (with ``_memimporter``).
+    `name` is "memimport", "memory_importer" (with ``memory_importer.physfs``), "physfs" or "zipextimporter" (with
+    ``_memimporter``).
     Takes the place of an installed package of that name, also of one that is imported already; whoever holds objects of
     that one keeps them. Raises ValueError for other names.
     """
