@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import posixpath
 from importlib.resources.abc import Traversable
 from importlib.resources.readers import ZipReader
@@ -45,9 +47,13 @@ class _Member(Traversable):
         return self.is_dir() or self.is_file()
 
     def iterdir(self) -> Iterator[Traversable]:
+        if not self.is_dir():
+            raise ValueError(f"not a directory: {self!r}")  # zipfile's kind of error
         return (self.joinpath(name) for name in _archives.children(self._archive, self._path))
 
     def read_bytes(self) -> bytes:
+        if self.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), f"{self._archive}/{self._path}")
         return _archives.read(self._archive, self._path)
 
     def read_text(self, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> str:
@@ -62,7 +68,7 @@ class _Member(Traversable):
         return self.joinpath(child)
 
     def open(self, mode: str = "r", *args: Any, **options: Any) -> Any:
-        if mode not in ("r", "rb"):
+        if mode not in ("r", "rb") and not self.is_dir():
             raise ValueError(f"a member of an archive is opened with mode 'r' or 'rb', not {mode!r}")
         stream = io.BytesIO(self.read_bytes())
         return io.TextIOWrapper(stream, *args, **options) if mode == "r" else stream

@@ -60,7 +60,7 @@ class zipimporter(_Original):
         for _, package in self._members(fullname):
             return spec_from_loader(fullname, self, is_package=package)
         directory = self._stem(fullname)
-        if not _archives.is_directory(self.archive, directory):
+        if not directory or not _archives.is_directory(self.archive, directory):
             return None
         spec = ModuleSpec(fullname, None, is_package=True)
         assert spec.submodule_search_locations is not None
@@ -71,7 +71,7 @@ class zipimporter(_Original):
 
         def find_loader(self, fullname: str, path: str | None = None) -> tuple[Any, list[str]]:
             """Deprecated: (the importer or None, portions of a namespace package). Use find_spec."""
-            warnings.warn("zipimporter.find_loader() is deprecated; use find_spec() instead", DeprecationWarning)
+            _deprecated("find_loader", "find_spec")
             spec = self.find_spec(fullname)
             if spec is None or spec.loader is not None:
                 return (None if spec is None else self), []
@@ -79,6 +79,7 @@ class zipimporter(_Original):
 
         def find_module(self, fullname: str, path: str | None = None) -> Any:
             """Deprecated: the importer itself, or None. Use find_spec."""
+            _deprecated("find_module", "find_spec")
             return self.find_loader(fullname, path)[0]
 
     def invalidate_caches(self) -> None:
@@ -131,8 +132,10 @@ class zipimporter(_Original):
 
     def load_module(self, fullname: str) -> ModuleType:
         """Deprecated: import the module, or run it again. Use exec_module."""
-        self.is_package(fullname)  # or ZipImportError
-        module: ModuleType = super(_Original, self).load_module(fullname)  # importlib's, not zipimport's
+        if next(self._members(fullname), None) is None:
+            _deprecated("load_module", "exec_module")
+            raise ZipImportError(f"can't find module {fullname!r}", name=fullname)
+        module: ModuleType = super(_Original, self).load_module(fullname)  # importlib's, not zipimport's; it warns, too
         return module
 
     def get_resource_reader(self, fullname: str) -> Any:
@@ -181,6 +184,10 @@ class zipimporter(_Original):
         if cause is not None:
             raise ZipImportError(f"module load failed: {cause}", name=fullname) from cause
         raise ZipImportError(f"can't find module {fullname!r}", name=fullname)
+
+
+def _deprecated(name: str, instead: str) -> None:
+    warnings.warn(f"zipimporter.{name}() is deprecated; use {instead}() instead", DeprecationWarning)
 
 
 def _unmarshal(archive: str, member: str, data: bytes, fullname: str) -> CodeType | None:

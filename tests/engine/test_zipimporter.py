@@ -10,6 +10,7 @@ import sys
 import warnings
 import zipfile
 import zipimport
+from importlib.resources import abc
 
 import building
 import intact
@@ -76,7 +77,7 @@ def test_every_method_answers_as_zipimports(tmp_path, compression, where):
     path = building.write_zip(tmp_path / "app.zip", TREE, compression) + where
     ours, theirs = intact.zipimporter(path), zipimport.zipimporter(path)
     assert (ours.archive, ours.prefix, repr(ours)) == (theirs.archive, theirs.prefix, repr(theirs))
-    for name in [*NAMES, "inner", "module", "__init__"]:
+    for name in [*NAMES, "inner", "module", "__init__", "", ".", "pkg."]:
         for method in ("find_spec", "get_code", "get_filename", "get_source", "is_package"):
             assert outcome(getattr(ours, method), name) == outcome(getattr(theirs, method), name), (method, name)
     for data in ("pkg/data.txt", f"{theirs.archive}/pkg/data.txt", "nowhere.txt", "/pkg/data.txt"):
@@ -89,15 +90,21 @@ def test_it_has_the_surface_of_this_pythons_zipimport(archive):
     assert isinstance(intact.zipimporter(archive), zipimport.zipimporter)
 
 
-@pytest.mark.skipif(not hasattr(zipimport.zipimporter, "find_module"), reason="gone from zipimport")
-def test_what_zipimport_deprecates_is_there_as_long_as_there(archive):
-    ours = intact.zipimporter(archive)
-    with pytest.warns(DeprecationWarning):
-        assert ours.find_module("both") is ours
-    with pytest.warns(DeprecationWarning):
-        assert ours.find_loader("portion") == (None, [f"{archive}/portion"])
-    with pytest.warns(DeprecationWarning):
-        assert ours.find_loader("missing") == (None, [])
+@pytest.mark.parametrize("name", ["both", "pkg", "portion", "missing"])
+def test_what_zipimport_deprecates_warns_and_answers_as_zipimports(archive, name):
+    """find_module and find_loader are gone in 3.12."""
+    told = []
+    for kind in (zipimport.zipimporter, intact.zipimporter):
+        importer = kind(archive)
+        for method in ("find_module", "find_loader", "load_module"):
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                given = outcome(getattr(importer, method, lambda name: None), name)
+            given = "itself" if given is importer else ("itself", []) if given == (importer, []) else given
+            given = given.__name__ if method == "load_module" and hasattr(given, "__loader__") else given
+            told.append((method, given, [(each.category, "deprecated" in str(each.message)) for each in warned]))
+            sys.modules.pop(name, None)
+    assert told[:3] == told[3:] and told[2][2] == [(DeprecationWarning, True)]
 
 
 def test_where_it_differs_on_purpose_is_where_docs_importer_says(tmp_path):
@@ -224,6 +231,37 @@ def test_sources_may_have_any_encoding(tmp_path):
         ours.get_source("bad")
 
 
+def told_of_resource(kind, archive, path):
+    """What importers of that kind, their readers and resources say of `path` in pkg; the kind of an error where it is one."""
+    reader = kind(archive).get_resource_reader("pkg")
+    place = reader.files().joinpath(path) if path else reader.files()
+    assert isinstance(reader, abc.TraversableResources) and isinstance(reader, abc.ResourceReader)
+    assert isinstance(place, abc.Traversable)
+    questions = [
+        lambda: (place.name, place.is_dir(), place.is_file(), place.exists()),
+        lambda: sorted(each.name for each in place.iterdir()),
+        lambda: place.open().read(),
+        lambda: place.open("rb").read(),
+        lambda: place.read_text("ascii"),
+        place.read_bytes,
+    ]
+    if path:
+        questions += [lambda: reader.open_resource(path).read(), lambda: reader.is_resource(path)]
+        questions += [lambda: reader.resource_path(path), lambda: sorted(reader.contents())]
+    for question in questions:
+        try:
+            yield question()
+        except Exception as error:
+            yield type(error)
+
+
+@pytest.mark.parametrize("path", ["", "data.txt", "inner", "nowhere", "data.txt/nowhere", "inner/deep.txt"])
+def test_resources_are_what_zipimports_are_and_answer_alike(tmp_path, path):
+    archive = building.write_zip(tmp_path / "app.zip", TREE | {"pkg/inner": None, "pkg/inner/deep.txt": "deep"})
+    ours, theirs = (list(told_of_resource(kind, archive, path)) for kind in (intact.zipimporter, zipimport.zipimporter))
+    assert ours == theirs
+
+
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_resources_are_read_by_the_engine(archive, in_memory):
     place = intact.mount(building.zip_bytes(TREE), name="resources").root if in_memory else archive
@@ -252,9 +290,14 @@ def test_opening_is_audited_as_zipimports_is(tmp_path):
         "def opened(kind):\n"
         "    events.clear(); kind(sys.argv[1])\n"
         "    return [e for e in events if e[0] == 'open']\n"
-        "print(opened(intact.zipimporter) == opened(zipimport.zipimporter) != [])"
+        "print(opened(intact.zipimporter) == opened(zipimport.zipimporter) != [])\n"
+        "for kind in (zipimport.zipimporter, intact.zipimporter):\n"
+        "    importer = kind(sys.argv[1]); events.clear()\n"
+        "    importer.get_data('loose.txt'); importer.get_code('both')\n"
+        "    print(sum(e[0] == 'open' for e in events))"
     )
-    assert building.output_of("-c", program, archive) == "True\n"
+    # zipimport opens the archive for each member, we keep it open.
+    assert building.output_of("-c", program, archive).split() == ["True", "2", "0"]
 
 
 def test_importing_intact_does_not_load_it():
