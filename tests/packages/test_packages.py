@@ -4,6 +4,8 @@ Each check imports a package and asserts what it does, in a process that has the
 mounts. `make test` runs those in support/packages.py's SUBSET; --all-packages runs every one.
 """
 
+import os
+
 import pytest
 from support import packages, strace
 
@@ -64,13 +66,16 @@ def test_nothing_is_created(check, layout, interpreter, prepared, tmp_path):
 
 
 def test_strace_shows_what_is_created(interpreter, prepared, tmp_path):
-    """The control of the test above: a program that writes is seen writing."""
+    """The control of the test above: a program that writes is seen writing, in shared memory, too; its semaphores are no files."""
     log = tmp_path / "strace.log"
-    mark = tmp_path / "mark"
-    writer = packages.Check("writer", (), f"open({str(mark)!r}, 'w').close()")
-    packages.run(interpreter, "files", [], [writer], tmp_path, wrapper=strace.command(log))
-    assert mark.exists()
-    assert any(str(mark) in line for line in strace.changes(log))
+    marks = [str(tmp_path / "mark"), f"/dev/shm/intact-{os.getpid()}"]
+    program = "import multiprocessing\nmultiprocessing.Lock()\n" + "".join(f"open({mark!r}, 'w').close()\n" for mark in marks)
+    try:
+        packages.run(interpreter, "files", [], [packages.Check("writer", (), program)], tmp_path, wrapper=strace.command(log))
+    finally:
+        os.remove(marks[1])
+    assert "/dev/shm/sem." in log.read_text()
+    assert [path for line in strace.changes(log) for path in strace.paths(line)] == marks
 
 
 def test_checks_pass_from_installed_files(request, every, interpreter, prepared, tmp_path):

@@ -15,8 +15,8 @@ _LINE = re.compile(r"^(\w+)\((.*)\) += (-?\w+)")
 _PATH = re.compile(r'(?:<([^>"]*)>(?:\(deleted\))?, )?"((?:[^"\\]|\\.)*)"')
 _MEMORY_FILE = re.compile(r"\d+</memfd:[^\"]*>\(deleted\), (?:NULL|\d)")
 _WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
-# Descriptors and devices: nothing that stays. A POSIX semaphore of the multiprocessing module lives in /dev/shm.
-_HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/dev/shm/")
+# Descriptors and devices: nothing that stays. Of /dev/shm only what glibc makes there for a semaphore of multiprocessing.
+_HARMLESS = ("/dev/null", "/dev/tty", "/proc/self/", "/dev/shm/sem.")
 # What ThreadSanitizer's runtime itself makes, before the program begins.
 _SANITIZER = "/tsan.rodata."
 
