@@ -13,9 +13,11 @@ import zipimport
 from importlib.resources import abc
 
 import building
+import hypothesis
 import intact
 import pytest
 from building import NOON_SECONDS, hash_pyc, timestamp_pyc
+from hypothesis import strategies
 
 SOURCE = "n = 1\n"
 TREE = {
@@ -81,6 +83,28 @@ def test_every_method_answers_as_zipimports(tmp_path, compression, where):
         for method in ("find_spec", "get_code", "get_filename", "get_source", "is_package"):
             assert outcome(getattr(ours, method), name) == outcome(getattr(theirs, method), name), (method, name)
     for data in ("pkg/data.txt", f"{theirs.archive}/pkg/data.txt", "nowhere.txt", "/pkg/data.txt"):
+        assert outcome(ours.get_data, data) == outcome(theirs.get_data, data), data
+
+
+SUFFIXED = ["__init__.py", "__init__.pyc", "__main__.py", "a.py", "a.pyc", "é.py", "pkg.py", "a", "pkg.txt"]
+PLACES = strategies.lists(strategies.sampled_from(["pkg", "a", "é"]), max_size=2).map(tuple)
+MEMBERS = strategies.dictionaries(strategies.tuples(PLACES, strategies.sampled_from(SUFFIXED)), strategies.booleans(), min_size=1)
+
+
+@hypothesis.given(MEMBERS, strategies.sampled_from(["", "/pkg", "/a/pkg", "//a", "/nowhere"]), strategies.sampled_from(COMPRESSIONS))
+@hypothesis.settings(max_examples=200, deadline=None)
+def test_generated_archives_are_read_as_by_zipimport(tmp_path_factory, members, where, compression):
+    """With bytecode that is stale or not; but for a file that has a directory's name."""
+    tree = {"/".join(places[:length]): None for places, _ in members for length in range(1, len(places) + 1)}
+    for (places, name), stale in members.items():
+        content = timestamp_pyc(SOURCE, mtime=NOON_SECONDS - 60 * stale) if name.endswith(".pyc") else SOURCE
+        tree.setdefault("/".join((*places, name)), content)
+    path = building.write_zip(tmp_path_factory.mktemp("generated") / "app.zip", tree, compression) + where
+    ours, theirs = intact.zipimporter(path), zipimport.zipimporter(path)
+    for name in ("a", "pkg", "é", "__init__", "__main__", "pkg.a", "a.", ""):
+        for method in ("find_spec", "get_code", "get_filename", "get_source", "is_package"):
+            assert outcome(getattr(ours, method), name) == outcome(getattr(theirs, method), name), (method, name)
+    for data in [*(name for name, content in tree.items() if content is not None), "nowhere"]:
         assert outcome(ours.get_data, data) == outcome(theirs.get_data, data), data
 
 
