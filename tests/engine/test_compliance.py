@@ -26,9 +26,9 @@ def driver(monkeypatch):
 
 @pytest.fixture
 def tests_of_cpython(interpreter):
-    """Skips where the interpreter comes without its test package."""
-    if subprocess.run([interpreter.executable, "-c", "import test.support"], capture_output=True).returncode:
-        pytest.skip("the interpreter has no test package")
+    """Skips where the interpreter comes without CPython's tests."""
+    if subprocess.run([interpreter.executable, "-c", "import test.test_zipimport"], capture_output=True).returncode:
+        pytest.skip("the interpreter comes without CPython's tests")
 
 
 def test_the_page_is_that_of_the_figures_and_the_list(driver):
@@ -104,6 +104,14 @@ def test_a_suite_of_cpythons_passes_with_our_importer(driver, tests_of_cpython, 
     arguments = ["--python", interpreter.executable, "--site", interpreter.site, "--only", "test_zipimport_support"]
     assert driver.main([*arguments, "--mode", "zipimporter"]) == 0
     assert "4 run, 4 passed" in capsys.readouterr().out
+
+
+def test_an_interpreter_without_the_tests_is_neither_a_success_nor_a_failure(driver, interpreter, capsys, monkeypatch, tmp_path):
+    """Debian's has a directory `test` all the same."""
+    monkeypatch.setattr(driver.Python, "ask", lambda self, *arguments: f"3 11 2 {tmp_path}")
+    (tmp_path / "test" / "support").mkdir(parents=True)
+    assert driver.main(["--python", interpreter.executable, "--site", interpreter.site]) == driver.NO_TESTS
+    assert "comes without CPython's tests" in capsys.readouterr().out
 
 
 def test_a_suite_that_never_reaches_us_fails(driver, tests_of_cpython, interpreter, capsys, monkeypatch):
