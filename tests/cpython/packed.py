@@ -5,7 +5,6 @@ directory's own path. What our finder finds there is the answer; its loader keep
 at once, so that what is written later is packed when it is asked for.
 """
 
-import atexit
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -19,13 +18,39 @@ import unittest
 import zipfile
 from pathlib import Path
 
+import counts
 from intact import _engine
 
 EARLIEST, LATEST = 315532800, 4354819200  # seconds: the times that a zip can have
 MANY = 500  # files; no test makes a directory of more
-calls = 0  # that found something of ours
 _packed = {}  # directory to (what was in it, its mount)
 _kept = []
+
+
+def contents(directory):
+    """(path, mtime, size) of each file and directory below."""
+    found = []
+    for path in sorted(Path(directory).rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # another process has renamed it
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                found.append((path, int(status.st_mtime), status.st_size))
+    if len(found) > MANY:
+        raise ValueError(f"{directory} has {len(found)} files")
+    return found
+
+
+def zipped(directory, found):
+    """The bytes of a zip of what was found in the directory."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, mtime, _ in found:
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_dir() or EARLIEST <= mtime < LATEST:
+                    archive.write(path, path.relative_to(directory))
+                else:
+                    archive.writestr(str(path.relative_to(directory)), path.read_bytes())
+    return buffer.getvalue()
 
 
 def _mount(directory):
@@ -33,47 +58,24 @@ def _mount(directory):
 
     Cached bytecode that comes later makes no other state.
     """
-    state = []
-    for path in sorted(Path(directory).rglob("*")):
-        with contextlib.suppress(FileNotFoundError):  # another process has renamed it
-            status = path.stat()
-            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-                state.append((path, int(status.st_mtime), status.st_size))
-    if len(state) > MANY:
-        raise ValueError(f"{directory} has {len(state)} files")
-    sources = [each for each in state if "__pycache__" not in each[0].parts and each[0].is_file()]
+    found = contents(directory)
+    sources = [each for each in found if "__pycache__" not in each[0].parts and each[0].is_file()]
     if directory not in _packed or _packed[directory][0] != sources:
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path, mtime, _ in state:
-                with contextlib.suppress(FileNotFoundError):
-                    if path.is_dir() or EARLIEST <= mtime < LATEST:
-                        archive.write(path, path.relative_to(directory))
-                    else:
-                        archive.writestr(str(path.relative_to(directory)), path.read_bytes())
-        _packed[directory] = sources, _engine.Mount(buffer.getvalue(), directory, directory, (), files=False)
+        data = zipped(directory, found)
+        _packed[directory] = sources, _engine.Mount(data, directory, directory, (), files=False)
     return _engine.Mount(_packed[directory][1], directory, directory, ())
 
 
 def ask(directory, question):
-    """What question(our finder of the directory) gives."""
-    global calls
+    """What question(our finder of the directory) gives; counted if it is something."""
     mount = _mount(directory)
     mount._attach()
     try:
         answer = question(_engine.EntryFinder(directory))
     finally:
         mount._detach()
-    calls += bool(answer)
+    counts.calls += bool(answer)
     return answer
-
-
-def write_calls():
-    """What this process counted, a line for each: a test may start others."""
-    log = os.environ.get("INTACT_CALLS")
-    if log and calls:
-        with open(log, "a") as file:
-            file.write(f"{calls}\n")
 
 
 class FileFinder(importlib.machinery.FileFinder):
@@ -81,6 +83,8 @@ class FileFinder(importlib.machinery.FileFinder):
 
     Derived for those who look at the type, and for what 3.11 deprecates, find_loader and find_module, which ask find_spec.
     """
+
+    writes_bytecode = False
 
     @classmethod
     def path_hook(cls, *details):
@@ -96,20 +100,13 @@ class FileFinder(importlib.machinery.FileFinder):
         if not os.path.isdir(directory) or not os.access(directory, os.R_OK):
             return None
         spec = ask(directory, lambda finder: finder.find_spec(fullname, target))
-        if spec is not None and isinstance(spec.loader, _engine.SourceLoader) and not sys.dont_write_bytecode:
-            _write_bytecode(spec.origin)
+        if self.writes_bytecode and spec is not None and isinstance(spec.loader, _engine.SourceLoader):
+            with contextlib.suppress(py_compile.PyCompileError, OSError):
+                py_compile.compile(spec.origin, doraise=True)
         return spec
 
     def iter_modules(self, prefix=""):
         return ask(os.path.abspath(self.path), lambda finder: finder.iter_modules(prefix))
-
-
-def _write_bytecode(source):
-    """As CPython does for what it loads from a directory, and tests go on with: an importer of archives writes none."""
-    try:
-        py_compile.compile(source, doraise=True)
-    except (py_compile.PyCompileError, OSError):
-        pass
 
 
 def _loader_at(path):
@@ -168,11 +165,13 @@ def substitute_in(suite, ours=None):
             type(test).machinery = ours
 
 
-def substitute_hook():
+def substitute_hook(bytecode):
     """For directories below that of temporary files, where the suites write; run as Python starts.
 
-    On sys.path_hooks, and where a test says by the path which loader it expects.
+    On sys.path_hooks, and where a test says by the path which loader it expects. With `bytecode` it is written as CPython does,
+    for tests that go on with it: an importer of archives writes none.
     """
+    FileFinder.writes_bytecode = bytecode and not sys.dont_write_bytecode
     place = os.environ.get("TMPDIR")
     if not place:
         return  # a test has taken the environment away
@@ -195,6 +194,3 @@ def substitute_hook():
     importlib.util.spec_from_file_location = spec_from_file_location
     sys.path_hooks.insert(0, hook)
     sys.path_importer_cache.clear()
-
-
-atexit.register(write_calls)

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import skips
-from suites import SUITES
+from suites import SUITES, runs_in
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE / "figures.json"
@@ -23,7 +23,7 @@ def write(version, full_version, table):
     figures = _figures()
     rows = {(row["suite"], row["mode"]): row for row in figures.get(version, {}).get("suites", [])}
     rows |= {(row["suite"], row["mode"]): row for row in table}
-    order = [(suite, mode) for suite, (_, modes) in SUITES.items() for mode in modes]
+    order = [(suite, mode) for suite, (_, modes) in SUITES.items() for mode in modes if runs_in(suite, mode, version)]
     figures[version] = {"python": full_version, "suites": [rows[key] for key in order if key in rows]}
     FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=1) + "\n")
     PAGE.write_text(page())

@@ -2,7 +2,7 @@
 
 Each suite also runs as it is, in the same surroundings: that is the control, and what fails there too is the suite's affair.
 What fails, is skipped or is missing only with us has to stand in not_passed.toml with a reason, and what stands there must not
-pass. A run in which no call reached us fails.
+pass. A run in which nothing reached us while the tests ran, in this process or in those that they started, fails.
 
     python tests/cpython/run.py [--python PATH] [--site DIR] [--only SUITE] [--mode MODE] [--write] [-v]
 
@@ -23,11 +23,12 @@ from pathlib import Path
 
 import report
 import skips
-from suites import SUITES
+from suites import SUITES, runs_in
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build"
 TIMEOUT = 900  # seconds for one suite
+OURS = ("counts.py", "packed.py", "zipapps.py")  # modules for the interpreter of a mode
 NO_TESTS = 77  # exit code: the interpreter comes without its tests, as Debian's does; it has only what serves other packages' tests
 # Of the test package: what no suite of ours looks at, and is half of it.
 LEFT_OUT = ("__pycache__", "cjkencodings", "decimaltestdata", "audiodata", "configdata", "xmltestdata", "tokenizedata")
@@ -55,16 +56,16 @@ class Python:
             directory = self.scratch / f"venv-{mode}"
             self.ask("-m", "venv", "--without-pip", str(directory))
             (packages,) = directory.glob("lib/python*/site-packages")
-            lines = [] if mode == "control" else [str(self.site)]
+            for module in OURS:
+                (packages / module).symlink_to(HERE / module)
+            lines = [] if mode == "control" else [str(self.site), "import counts"]
             if mode in ("zipimporter", "bytes"):
                 program = str(HERE / "substitute.py")
                 lines.append(
                     f"import sys; exec(compile(open({program!r}).read(), {program!r}, 'exec'), {{'MODE': {mode!r}}})"
                 )
-            if mode == "packed":
-                lines.append("import packed; packed.substitute_hook()")
-            if mode in ("packed", "loaders"):
-                (packages / "packed.py").symlink_to(HERE / "packed.py")
+            if mode in ("packed", "packed-bytecode"):
+                lines.append(f"import packed; packed.substitute_hook(bytecode={mode == 'packed-bytecode'})")
             (packages / "suite.pth").write_text("\n".join(lines) + "\n")
             self._environments[mode] = directory / "bin" / "python"
         return str(self._environments[mode])
@@ -87,14 +88,8 @@ def session(python, suite, mode):
     with tempfile.TemporaryDirectory() as scratch:
         out, log, work = Path(scratch, "outcomes.json"), Path(scratch, "calls"), Path(scratch, "work")
         work.mkdir()
-        mounted = mode in ("mounted", "in-memory")
-        spec = {
-            "tests": SUITES[suite][0],
-            "mount": python.archive() if mounted else None,
-            "in_memory": mode == "in-memory",
-            "machinery": mode == "loaders",
-            "out": str(out),
-        }
+        archive = python.archive() if mode in ("mounted", "in-memory") else None
+        spec = {"tests": SUITES[suite][0], "mode": mode, "archive": archive, "out": str(out)}
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "INTACT"))}
         environment |= {"TMPDIR": str(work), "INTACT_CALLS": str(log)}
         # -P: what lies beside session.py is no module of the suite's.
@@ -117,9 +112,8 @@ def session(python, suite, mode):
             sys.exit(
                 f"cpython: {suite} ({mode}) did not run to its end (exit code {done.returncode})\n{done.stdout[-4000:]}"
             )
-        result = json.loads(out.read_text())
-        calls = result["calls"] + (sum(map(int, log.read_text().split())) if log.exists() else 0)
-        return {name: tuple(outcome) for name, outcome in result["outcomes"].items()}, calls
+        calls = sum(map(int, log.read_text().split())) if log.exists() else 0
+        return {name: tuple(outcome) for name, outcome in json.loads(out.read_text()).items()}, calls
 
 
 def known(entries, suite, mode, version):
@@ -160,7 +154,7 @@ def compare(ours, theirs, listed):
 def wanted(python, options):
     """(suite, mode, what comes of the suite as it is) of what the command line asks for."""
     for suite, (_, modes) in SUITES.items():
-        modes = [mode for mode in modes if options.mode in ("", mode)]
+        modes = [mode for mode in modes if options.mode in ("", mode) and runs_in(suite, mode, python.version)]
         if modes and options.only in ("", suite):
             theirs, _ = session(python, suite, "control")
             yield from ((suite, mode, theirs) for mode in modes)

@@ -1,6 +1,6 @@
 """Runs one of CPython's suites in this process and writes what became of each test, as JSON. Started by run.py.
 
-session.py '{"tests": [module...], "mount": archive or null, "in_memory": bool, "machinery": bool, "out": path}'
+session.py '{"tests": [module...], "mode": as in suites.py, "archive": of the test package, to be mounted, or null, "out": path}'
 """
 
 import json
@@ -8,6 +8,8 @@ import os
 import sys
 import unittest
 import unittest.mock  # some suites use it without importing it; `python -m test` has it
+
+import counts
 
 
 class Outcomes(unittest.TestResult):
@@ -59,11 +61,11 @@ def mount_suite(archive, in_memory):
 def main():
     spec = json.loads(sys.argv[1])
     sys.argv[1:] = []
-    mounted = mount_suite(spec["mount"], spec["in_memory"]) if spec["mount"] else None
+    mounted = mount_suite(spec["archive"], spec["mode"] == "in-memory") if spec["archive"] else None
     from test import support
 
-    # Neither gigabytes nor the network.
-    support.use_resources = {name: None for name in ("cpu", "subprocess")}
+    # No network. The large files of test_zipimport have holes: they take seconds, and a few megabytes.
+    support.use_resources = {name: None for name in ("cpu", "largefile", "subprocess")}
     suite = unittest.defaultTestLoader.loadTestsFromNames(spec["tests"])
     if mounted is not None:
         # The finder does not need it there, and tests tidy up by deleting files in every directory of sys.path: below a
@@ -72,22 +74,24 @@ def main():
         # The sources of frozen modules are on disk, and not beside the suite.
         for name in [name for name in sys.modules if name.startswith("test.test_importlib.frozen.")]:
             sys.modules[name].STDLIB_DIR = os.path.dirname(os.__file__)
-    if spec["machinery"]:
+    if spec["mode"] == "loaders":
         import packed
 
         packed.substitute_in(suite)
-    result = Outcomes()
-    suite.run(result)
-    calls = 0
-    if mounted is not None:
-        import intact
+    if spec["mode"] == "zipapps":
+        import zipapps
 
-        calls = intact.stats()["modules_found"]
+        zipapps.substitute()
+    result = Outcomes()
+    counts.begin()
+    suite.run(result)
+    counts.end()
+    if mounted is not None:
         for name in spec["tests"]:
             if not sys.modules[name].__file__.startswith(mounted.root + "/"):
                 sys.exit(f"{name} is not the mounted one")
     with open(spec["out"], "w") as file:
-        json.dump({"outcomes": result.states, "calls": calls}, file)
+        json.dump(result.states, file)
     sys.stdout.flush()
     # Threads and finalisers of the tests have had their say; atexit functions have not.
     os.chdir("/")

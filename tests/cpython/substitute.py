@@ -6,23 +6,23 @@ start, too. MODE is "zipimporter", or "bytes": then each archive is read into me
 What tests know by zipimport's private name `_zip_directory_cache` is the dict that does the same for us.
 """
 
-import atexit
+import mmap
 import os
 import sys
 import zipimport
 
+import counts
 import intact
 from intact import _archives, _engine
 
 # Not __init__: as a path hook it is asked for every directory on sys.path, and refuses.
 COUNTED = ("find_spec", "get_code", "get_filename", "get_source", "get_data", "is_package", "iter_modules")
-calls = 0
+LARGE = 1 << 30  # bytes
 
 
 def counting(function):
     def counted(*arguments, **options):
-        global calls
-        calls += 1
+        counts.calls += 1
         return function(*arguments, **options)
 
     counted.__name__, counted.__doc__ = function.__name__, function.__doc__
@@ -30,17 +30,11 @@ def counting(function):
 
 
 def opened_in_memory(path):
-    """As _archives._open, but for a mount of bytes."""
+    """As _archives._open, but for a mount of bytes. Those of the archive of gigabytes, which is mostly a hole, are mapped."""
     with open(path, "rb") as file:
-        return _engine.Mount(file.read(), path, path, ())
-
-
-def write_calls():
-    """What each process counted, a line each: a test may start others."""
-    log = os.environ.get("INTACT_CALLS")
-    if log and calls:
-        with open(log, "a") as file:
-            file.write(f"{calls}\n")
+        large = os.fstat(file.fileno()).st_size > LARGE
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if large else file.read()
+    return _engine.Mount(data, path, path, ())
 
 
 def substitute(mode):
@@ -53,7 +47,6 @@ def substitute(mode):
     zipimport._zip_directory_cache = _archives._shared
     sys.path_hooks[:] = [intact.zipimporter if hook is original else hook for hook in sys.path_hooks]
     sys.path_importer_cache.clear()
-    atexit.register(write_calls)
 
 
 substitute(MODE)  # noqa: F821  # the .pth file's

@@ -1,10 +1,12 @@
 """The driver of CPython's own suites (tests/cpython): what it must notice, and that docs/compliance.md is what it found."""
 
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import building
 import pytest
 
 DRIVER = Path(__file__).resolve().parents[1] / "cpython"
@@ -44,9 +46,15 @@ def test_what_is_listed_names_suites_that_run(driver):
 def test_every_suite_has_figures_for_every_version(driver):
     import json
 
-    for version, figures in json.loads(driver.report.FIGURES.read_text()).items():
+    from suites import VERSIONS, runs_in
+
+    known = json.loads(driver.report.FIGURES.read_text())
+    assert tuple(known) == VERSIONS, "run tests/cpython/run.py --write on each"
+    for version, figures in known.items():
+        assert figures["python"].startswith(f"{version}.")
         run = {(row["suite"], row["mode"]) for row in figures["suites"]}
-        assert run == {(suite, mode) for suite, (_, modes) in driver.SUITES.items() for mode in modes}, version
+        wanted = {(suite, mode) for suite, (_, modes) in driver.SUITES.items() for mode in modes}
+        assert run == {each for each in wanted if runs_in(*each, version)}, version
         assert all(row["calls"] > 0 and row["run"] > 0 for row in figures["suites"])
 
 
@@ -100,6 +108,16 @@ def test_what_is_skipped_stands_under_its_reason_and_a_class_skipped_whole_once(
     ]
 
 
+def test_what_is_reached_counts_while_tests_run_and_in_what_they_start(tmp_path):
+    (tmp_path / "app.zip").write_bytes(building.zip_bytes({"loading.py": "", "testing.py": "", "starting.py": "", "late.py": ""}))
+    child = f"import sys; sys.path.insert(0, {str(DRIVER)!r}); import counts, starting"
+    program = f"{child.rpartition(',')[0]}, intact, subprocess; intact.mount('app.zip'); import loading; counts.begin(); import testing\n"
+    program += f"subprocess.run([sys.executable, '-c', {child!r}], check=True); counts.end(); import late"
+    environment = os.environ | {"INTACT_CALLS": str(tmp_path / "calls")}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "calls").read_text().split() == ["1", "1"]
+
+
 def test_a_suite_of_cpythons_passes_with_our_importer(driver, tests_of_cpython, interpreter, capsys):
     arguments = ["--python", interpreter.executable, "--site", interpreter.site, "--only", "test_zipimport_support"]
     assert driver.main([*arguments, "--mode", "zipimporter"]) == 0
@@ -114,7 +132,9 @@ def test_an_interpreter_without_the_tests_is_neither_a_success_nor_a_failure(dri
     assert "comes without CPython's tests" in capsys.readouterr().out
 
 
-def test_a_suite_that_never_reaches_us_fails(driver, tests_of_cpython, interpreter, capsys, monkeypatch):
-    monkeypatch.setattr(driver, "SUITES", {"test_bool": (("test.test_bool",), ("zipimporter",))})
+@pytest.mark.parametrize("mode", ["zipimporter", "packed", "mounted"])
+def test_a_suite_whose_tests_never_reach_us_fails(driver, tests_of_cpython, interpreter, capsys, monkeypatch, mode):
+    """Though it comes out of the archive itself, where it is mounted."""
+    monkeypatch.setattr(driver, "SUITES", {"test_bool": (("test.test_bool",), (mode,))})
     assert driver.main(["--python", interpreter.executable, "--site", interpreter.site]) == 1
     assert "no call reached us" in capsys.readouterr().out
