@@ -60,7 +60,10 @@ Result<bool> Pass::run() {
   reader_.reset(library_.archive_read_new());
   if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
   support_formats();
-  INTACT_ASSIGN(const bool known, read_members());
+  auto members = read_members();
+  if (password_in_doubt_ && wrong_password_ && (members || members.error().code == ErrorCode::kArchive))
+    return *wrong_password_;
+  INTACT_ASSIGN(const bool known, std::move(members));
   if (known && unpacking_ != nullptr) INTACT_TRY(unpacking_->finish());
   return known;
 }
@@ -122,9 +125,9 @@ Result<void> Pass::add(archive_entry* header) {
 Result<void> Pass::read_contents(archive_entry* header, Entry& entry) {
   Growing contents;
   INTACT_ASSIGN(const int status, read_pieces(contents));
-  if (status != ARCHIVE_EOF && password_in_doubt_)
-    return Error{ErrorCode::kPassword, "wrong password, or the archive is damaged: " + reason()};
-  password_in_doubt_ = password_in_doubt_ && contents.size == 0;
+  if (status == ARCHIVE_EOF && contents.size > 0) password_in_doubt_ = false;
+  if (status != ARCHIVE_EOF && !wrong_password_)
+    wrong_password_ = Error{ErrorCode::kPassword, "wrong password, or the archive is damaged: " + reason()};
   if (status <= ARCHIVE_FATAL) return failure(entry.path);
   const la_int64_t stated = library_.archive_entry_size_is_set(header) != 0 ? library_.archive_entry_size(header) : 0;
   const std::uint64_t size = std::max(contents.size, static_cast<std::uint64_t>(std::max<la_int64_t>(stated, 0)));

@@ -28,7 +28,7 @@ class Pass {
         in_place_(unpacking == nullptr && &input == &archive.source()),
         feed_(library, input) {}
 
-  // Until contents were read a wrong password and a broken archive look the same.
+  // Until contents of some member were read a wrong password and a broken archive look the same.
   void doubt_password() { password_in_doubt_ = true; }
 
   // False if libarchive knows no format like this.
@@ -75,6 +75,7 @@ class Pass {
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
   bool password_in_doubt_ = false;
+  std::optional<Error> wrong_password_;  // what is to be said if it stays in doubt
 };
 
 }  // namespace intact

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "core/archive/codecs.h"
 #include "core/archive/sevenzip_header.h"
@@ -46,13 +47,14 @@ struct Buffer {
   }
 };
 
-// What the padding of the streams tells about the password.
+// What the padding of the streams tells about the password. A wrong one makes zeros of one byte in 256, which are many
+// in an archive of many streams, but far fewer than the streams where it does not.
 struct Padding {
-  std::uint64_t zeros = 0;  // bytes, in streams where there is nothing else
-  bool other = false;       // a stream where there is
+  std::uint64_t zeros = 0;   // bytes, in streams where there is nothing else
+  std::uint64_t others = 0;  // streams where there is
 
-  bool proves() const { return zeros >= 2; }
-  bool disproves() const { return other && zeros == 0; }
+  bool proves() const { return zeros >= 2 && zeros > others; }
+  bool disproves() const { return others > 0 && zeros == 0; }
 };
 
 class Decryptor {
@@ -143,7 +145,7 @@ Result<bool> Decryptor::decrypt_folder(Folder& folder, std::span<Buffer> streams
     if (std::all_of(rest.begin(), rest.end(), [](std::byte byte) { return byte == std::byte{}; }))
       padding.zeros += rest.size();
     else
-      padding.other = true;
+      ++padding.others;
     stream.size = static_cast<std::size_t>(size);
 
     const auto bond =
@@ -179,12 +181,14 @@ Result<std::vector<Buffer>> Decryptor::read_packed(const Streams& streams) {
   return packed;
 }
 
-// Of what has a single coder, which is all that writers give a header.
-std::optional<std::string> unpack(const Folder& folder, Span packed, std::span<std::byte> target) {
+// Of what has a single coder, which is all that writers give a header. `target` is cut to what came out.
+std::optional<std::string> unpack(const Folder& folder, Span packed, Buffer& target) {
   const Coder& coder = folder.coders.front();
+  const std::size_t size = std::exchange(target.size, 0);
   if (coder.method == kCopy) {
-    if (packed.size() != target.size()) return "its sizes differ";
-    std::copy(packed.begin(), packed.end(), target.begin());
+    if (packed.size() != size) return "its sizes differ";
+    std::copy(packed.begin(), packed.end(), target.bytes.get());
+    target.size = size;
     return {};
   }
   lzma_filter filters[] = {{LZMA_VLI_UNKNOWN, nullptr}, {LZMA_VLI_UNKNOWN, nullptr}};
@@ -195,17 +199,24 @@ std::optional<std::string> unpack(const Folder& folder, Span packed, std::span<s
   // A dictionary larger than the header is memory that nothing can refer to.
   auto* options = static_cast<lzma_options_lzma*>(filters[0].options);
   options->dict_size = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-      target.size(), LZMA_DICT_SIZE_MIN, std::max<std::uint32_t>(options->dict_size, LZMA_DICT_SIZE_MIN)));
+      size, LZMA_DICT_SIZE_MIN, std::max<std::uint32_t>(options->dict_size, LZMA_DICT_SIZE_MIN)));
   lzma_stream stream = LZMA_STREAM_INIT;
   lzma_ret status = lzma_raw_decoder(&stream, filters);
   stream.next_in = octets(packed.data());
   stream.avail_in = packed.size();
-  stream.next_out = octets(target.data());
-  stream.avail_out = target.size();
+  stream.next_out = octets(target.bytes.get());
+  stream.avail_out = size;
   while (status == LZMA_OK && stream.avail_out > 0) status = lzma_code(&stream, LZMA_FINISH);
   const bool whole = stream.avail_out == 0 && (status == LZMA_OK || status == LZMA_STREAM_END);
+  target.size = size - stream.avail_out;
   lzma_end(&stream);
   return whole ? std::nullopt : std::optional<std::string>("it cannot be unpacked");
+}
+
+// As a header of an archive with contents does: three bytes that a wrong password does not give.
+bool begins_as_header(Span bytes) {
+  constexpr std::byte kBeginning[] = {std::byte{kHeader}, std::byte{kMainStreams}, std::byte{kPackInfo}};
+  return bytes.size() >= sizeof kBeginning && std::equal(std::begin(kBeginning), std::end(kBeginning), bytes.begin());
 }
 
 // The header that an encoded one stands for; nothing if it is encoded in a way that only concerns who reads what is not
@@ -227,11 +238,11 @@ Result<std::optional<Buffer>> Decryptor::decode_header(Reader& reader) {
   if (size > limits_.directory_size || size / kMostRatio > packed.front().size)
     return broken("a 7z header of " + std::to_string(size) + " bytes is over the limit");
   INTACT_ASSIGN(Buffer header, Buffer::make(size));
-  auto reason = unpack(folder, packed.front().span(), header.span());
+  auto reason = unpack(folder, packed.front().span(), header);
   if (!reason && folder.crc && crc32(header.span()) != *folder.crc) reason = "its CRC-32 is wrong";
-  if (reason && encrypted)
+  if (reason && encrypted && !padding.proves() && !begins_as_header(header.span()))
     return Error{ErrorCode::kPassword, "wrong password, or the encrypted header is damaged: " + *reason};
-  if (reason) return broken("the encoded 7z header is broken: " + *reason);
+  if (reason) return broken("the encoded 7z header is damaged: " + *reason);
   return std::optional(std::move(header));
 }
 

@@ -4,10 +4,11 @@
 // that is fed to it is decrypted, the coder is taken out of its folder, and a new header says so; nothing is unpacked
 // but the header. The archive may be encrypted with its header or without.
 //
-// 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells. Otherwise what a
-// writer pads data with, to whole blocks of 16 bytes, comes out as zeros only if the password is right. Where there are
-// other bytes it is wrong, or the last blocks are damaged: contents tell, which mostly have CRC-32s. So they do in the
-// one archive of 16 that needs no padding.
+// 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells that it is right.
+// Where that is not, and for data, what a writer pads with, to whole blocks of 16 bytes, comes out as zeros only if the
+// password is right, and does so wherever the damage is but for the last two blocks: CBC garbles the damaged block and
+// the next. Without padding, or with damage to it, the beginning of a header tells, and of data the contents, which
+// mostly have CRC-32s.
 
 #pragma once
 

@@ -43,6 +43,7 @@ std::string hex(std::uint32_t number) {
   return text;
 }
 
+constexpr const char* kWrongPassword = "wrong password, or the bytes that tell it are damaged";
 constexpr std::string_view kPayload = "intact-payload.zip";
 
 // Whether the contents lie in the archive as they are.
@@ -213,7 +214,9 @@ Result<void> ZipArchive::fill_decrypted(const Entry& entry, std::span<std::byte>
   const std::span<std::byte> data = buffer ? std::span(buffer.get(), size) : target;
   switch (decrypt(entry.encryption, password_->view(), packed, data)) {
     case Decryption::kWrongPassword:
-      return wrong_password(entry, "wrong password");
+      return wrong_password(entry, kWrongPassword);
+    case Decryption::kVerifierDamaged:
+      return failure(entry, "the bytes that tell a wrong password are damaged, and the password is right");
     case Decryption::kDamaged:
       return failure(entry, "the encrypted data is not what its HMAC-SHA1 says");
     case Decryption::kDone:
@@ -237,7 +240,7 @@ Result<void> ZipArchive::try_password(const Entry& entry) const {
   std::byte head[18];
   const std::span<std::byte> used(head, entry.encryption.head_size());
   INTACT_TRY(fetch(entry, offset, {}, used));
-  if (!fits(entry.encryption, password_->view(), used)) return wrong_password(entry, "wrong password");
+  if (!fits(entry.encryption, password_->view(), used)) return wrong_password(entry, kWrongPassword);
   return {};
 }
 

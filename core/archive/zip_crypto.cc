@@ -186,8 +186,9 @@ Decryption decrypt(const Encryption& encryption, std::string_view password, std:
   }
   const std::size_t salt = encryption.salt_size();
   const AesKeys keys(encryption, password, head.first(salt));
-  if (!keys.fits(head.subspan(salt))) return Decryption::kWrongPassword;
-  if (!keys.authenticates(data, packed.last(kAuthenticator))) return Decryption::kDamaged;
+  const bool right = keys.authenticates(data, packed.last(kAuthenticator));
+  if (!keys.fits(head.subspan(salt))) return right ? Decryption::kVerifierDamaged : Decryption::kWrongPassword;
+  if (!right) return Decryption::kDamaged;
   keys.decrypt(data, target);
   return Decryption::kDone;
 }

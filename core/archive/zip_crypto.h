@@ -42,10 +42,11 @@ Encryption read_encryption(std::uint16_t flags, std::uint32_t crc, std::uint32_t
 // Whether the password fits the member, by what stands before its data, of which `head` has head_size() bytes.
 bool fits(const Encryption& encryption, std::string_view password, std::span<const std::byte> head);
 
-enum class Decryption : std::uint8_t { kDone, kWrongPassword, kDamaged };
+enum class Decryption : std::uint8_t { kDone, kWrongPassword, kDamaged, kVerifierDamaged };
 
 // From the member's packed bytes, all that the directory says there are and no less than head and tail, to the data
-// between these. kDamaged: they are not what the writer authenticated, which only AES can tell.
+// between these. AES alone can tell that they are not what the writer authenticated, kDamaged, or that they are and the
+// bytes that should tell a wrong password are not, kVerifierDamaged.
 Decryption decrypt(const Encryption& encryption, std::string_view password, std::span<const std::byte> packed,
                    std::span<std::byte> target);
 

@@ -1,6 +1,7 @@
 """Encrypted archives: what zipfile, pyzipper and 7-Zip write is read with its password, and a wrong password is no broken archive."""
 
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -12,9 +13,9 @@ import pyzipper
 FILES = {"secret/module.py": b"answer = 42\n", "secret/data": b"0123456789" * 5000, "secret/short": b"x"}
 
 
-def zipped(tmp_path, *options, password="sesame"):
-    """FILES as 7-Zip packs them."""
-    for name, content in FILES.items():
+def zipped(tmp_path, *options, password="sesame", files=None):
+    """FILES, or these, as 7-Zip packs them."""
+    for name, content in (files or FILES).items():
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -145,6 +146,72 @@ def test_a_damaged_member_is_broken_and_the_password_is_not(archive):
         mounted.read("secret/short")
         mounted.read("secret/data")
     assert caught.value.member == "secret/data"
+
+
+def local_data(archive, member):
+    """Where the data of a member begins, with what encryption puts before it."""
+    with zipfile.ZipFile(archive) as control:
+        info = next(info for info in control.infolist() if info.filename == member)
+    content = archive.read_bytes()
+    names = struct.unpack_from("<HH", content, info.header_offset + 26)
+    return info.header_offset + 30 + sum(names)
+
+
+def changed(archive, place):
+    data = bytearray(archive.read_bytes())
+    data[place] ^= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("bits", [128, 256])
+@pytest.mark.parametrize("version", [1, 2])
+def test_damage_to_what_tells_a_wrong_password_of_aes_is_damage_since_the_hmac_fits(tmp_path, bits, version):
+    archive = with_pyzipper(tmp_path / "a.zip", bits, version, files={"only": b"0123456789" * 50})
+    verifier = local_data(archive, "only") + bits // 16
+    for place in (verifier, verifier + 1):
+        with pytest.raises(intact.MemberError, match="the password is right") as caught:
+            intact.mount(changed(archive, place), password="sesame").read("only")
+        assert not isinstance(caught.value, intact.PasswordError)
+        with pytest.raises(intact.PasswordError):
+            intact.mount(changed(archive, place), password="wrong")
+
+
+def test_damage_to_the_salt_of_aes_or_to_what_a_traditional_header_is_is_told_as_either(tmp_path):
+    """They are all that the key is made of: other bytes make another key, as a wrong password does."""
+    for archive in (with_pyzipper(tmp_path / "aes.zip", files={"only": b"x" * 50}),
+                    zipped(tmp_path, "-mem=ZipCrypto", "-mm=Copy", files={"only": b"x" * 50})):
+        with pytest.raises(intact.PasswordError, match="wrong password, or .* damaged"):
+            intact.mount(changed(archive, local_data(archive, "only")), password="sesame")
+
+
+def test_aes_over_1_mib_is_told_by_its_verifier_alone_when_it_is_mounted(tmp_path):
+    archive = with_pyzipper(tmp_path / "a.zip", method=pyzipper.ZIP_STORED, files={"only": bytes((1 << 20) + 1)})
+    with pytest.raises(intact.PasswordError, match="wrong password, or the bytes that tell it are damaged"):
+        intact.mount(changed(archive, local_data(archive, "only") + 16), password="sesame")
+
+
+@pytest.mark.parametrize("size", [500, (1 << 20) + 1])
+def test_a_wrong_password_that_passes_the_one_byte_of_traditional_encryption_is_told_by_the_contents(tmp_path, size):
+    """Of 2,000 passwords some 8 pass. Larger members are not read when they are mounted, and say so when they are."""
+    archive = zipped(tmp_path, "-mem=ZipCrypto", "-mm=Copy", files={"only": os.urandom(size)})
+    place = local_data(archive, "only")
+    head, check = archive.read_bytes()[place : place + 12], control_check(archive)
+    passing = [word for word in map(str, range(2_000)) if zip_crypto_check(word.encode(), head) == check]
+    assert passing
+    for password in passing:
+        with pytest.raises(intact.PasswordError, match="wrong password, or the member is damaged"):
+            intact.mount(archive, name="a.zip", password=password).read("only")
+
+
+def zip_crypto_check(password, head):
+    """The last byte of a traditional header, by zipfile's decrypter."""
+    return zipfile._ZipDecrypter(password)(head)[-1]
+
+
+def control_check(archive):
+    with zipfile.ZipFile(archive) as control:
+        (info,) = (info for info in control.infolist() if not info.is_dir())
+    return (info._raw_time >> 8 if info.flag_bits & 8 else info.CRC >> 24) & 0xFF
 
 
 def test_where_only_one_member_is_traditionally_encrypted_damage_may_be_a_wrong_password(tmp_path, monkeypatch):

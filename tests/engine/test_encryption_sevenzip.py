@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -49,13 +50,24 @@ def test_a_wrong_password_and_none_are_told_with_the_file(archive, password, rea
     assert str(archive) in str(caught.value) and intact.mounts() == ()
 
 
+def next_header(content):
+    """Where it lies and how long it is. What is encrypted of an archive with `-mhe=on` ends there."""
+    offset, size = struct.unpack_from("<QQ", content, 12)
+    return 32 + offset, size
+
+
+def damaged(archive, *places):
+    content = bytearray(archive.read_bytes())
+    for place in places:
+        content[place] ^= 1
+    return bytes(content)
+
+
 @pytest.mark.parametrize("method", ["-m0=LZMA2", "-m0=Copy", "-m0=PPMd", "-m0=BZip2 -ms=off"])
 @pytest.mark.parametrize("back", [1, 8, 16, 20, 40_000])
 def test_damage_behind_what_is_right_is_damage(tmp_path, method, back):
     archive = packed(tmp_path, "-mhc=off", *method.split())
-    content = bytearray(archive.read_bytes())
-    content[32 + struct.unpack_from("<Q", content, 12)[0] - back] ^= 1
-    archive.write_bytes(content)
+    archive.write_bytes(damaged(archive, next_header(archive.read_bytes())[0] - back))
     try:
         with intact.mount(archive, password="sesame") as mounted:
             broken = [path for path in mounted if not is_right(mounted, path)]
@@ -66,9 +78,9 @@ def test_damage_behind_what_is_right_is_damage(tmp_path, method, back):
         assert str(archive) in str(error)
 
 
-def is_right(mounted, path):
+def is_right(mounted, path, files=FILES):
     try:
-        return mounted.read(path) == FILES[path]
+        return mounted.read(path) == files[path]
     except intact.MemberError:
         return False
 
@@ -76,11 +88,101 @@ def is_right(mounted, path):
 def test_where_not_even_the_first_file_unpacks_both_are_named(tmp_path):
     """64 bytes need no padding, which else tells."""
     archive = packed(tmp_path, "-mhc=off", "-m0=Copy", files={"data": os.urandom(64)})
-    content = bytearray(archive.read_bytes())
-    content[40] ^= 1
-    archive.write_bytes(content)
     with pytest.raises(intact.PasswordError, match="wrong password, or the archive is damaged"):
-        intact.mount(archive, password="sesame")
+        intact.mount(damaged(archive, 40), password="sesame")
+
+
+def test_a_later_file_that_is_right_tells_the_password_where_padding_does_not(tmp_path):
+    files = {name: os.urandom(64) for name in "abc"}
+    archive = packed(tmp_path, "-mhc=off", "-m0=Copy", files=files)
+    with intact.mount(damaged(archive, 40), name="damaged.7z", password="sesame") as mounted:
+        with pytest.raises(intact.MemberError, match="CRC"):
+            mounted.read("a")
+        assert mounted.read("b") == files["b"] and mounted.read("c") == files["c"]
+    with pytest.raises(intact.PasswordError, match="wrong password"):
+        intact.mount(archive, password="wrong")
+
+
+@pytest.mark.parametrize("method", ["-m0=LZMA2", "-m0=Copy", "-m0=PPMd", "-m0=BZip2 -ms=off"])
+@pytest.mark.parametrize("header", ["-mhe=on", "-mhe=off"])
+def test_damage_to_the_first_block_of_what_is_packed_is_damage(tmp_path, method, header):
+    """An encrypted header has told the password; else the padding at the end of the data does."""
+    chance = random.Random(6)  # with which no method comes to whole blocks
+    files = {name: chance.randbytes(50_004) for name in ("data", "more")}
+    archive = packed(tmp_path, header, *method.split(), files=files)
+    try:
+        with intact.mount(damaged(archive, 32), name="damaged.7z", password="sesame") as mounted:
+            assert not all(is_right(mounted, path, files) for path in files)
+    except intact.PasswordError:
+        pytest.fail("the password is right")
+    except intact.ArchiveError:
+        pass
+
+
+def test_a_wrong_password_does_not_pass_by_the_chance_that_many_streams_give_it(tmp_path):
+    """Each file is a stream with one byte of padding, which a wrong password makes a zero for one file in 256."""
+    files = {f"file{n}": os.urandom(15) for n in range(2_000)}
+    archive = packed(tmp_path, "-ms=off", "-m0=Copy", files=files)
+    with pytest.raises(intact.PasswordError, match="wrong password"):
+        intact.mount(archive, password="wrong")
+    with intact.mount(damaged(archive, 32), name="damaged.7z", password="sesame") as mounted:
+        assert sum(not is_right(mounted, path, files) for path in files) == 1
+
+
+def number(listed, at):
+    """A number of 7z below 2^14, and where it ends."""
+    first = listed[at]
+    return (first, at + 1) if first < 0x80 else ((first & 0x3F) << 8 | listed[at + 1], at + 2)
+
+
+def encrypted_header(content):
+    """Where what is encrypted of the header begins and ends, and how many bytes of it are padding."""
+    at, size = next_header(content)
+    listed = content[at : at + size]
+    assert listed[:2] == b"\x17\x06"  # encoded; what is packed: where, one stream, of this size
+    start, end = number(listed, 2)
+    packed, _ = number(listed, end + 2)
+    lzma = b"\x5d\x00\x10\x00\x00\x01\x00\x0c"  # its properties, what feeds what, and then the sizes: of the AES first
+    used, _ = number(listed, listed.index(lzma) + len(lzma))
+    assert 32 + start + packed == at
+    return 32 + start, at, packed - used
+
+
+def with_padding(tmp_path, *paddings):
+    """An archive with its header encrypted and one of these numbers of bytes behind it."""
+    for extra in range(100):
+        files = {f"{n:0{n + 1}}-{os.urandom(extra).hex()}": os.urandom(100) for n in range(5)}
+        archive = packed(tmp_path / str(extra), "-mhe=on", files=files)
+        *place, padding = encrypted_header(archive.read_bytes())
+        if padding in paddings:
+            return archive, *place
+    pytest.fail("no such archive")
+
+
+def test_damage_anywhere_in_an_encrypted_header_is_damage_where_its_padding_or_its_beginning_is_whole(tmp_path):
+    archive, start, end = with_padding(tmp_path, *range(2, 16))
+    for place in range(start, end, 7):
+        with pytest.raises(intact.ArchiveError, match="header is damaged") as caught:
+            intact.mount(damaged(archive, place), password="sesame")
+        assert not isinstance(caught.value, intact.PasswordError), place - start
+    with pytest.raises(intact.PasswordError, match="wrong password"):
+        intact.mount(damaged(archive, start), password="wrong")
+
+
+def test_damage_to_both_is_told_as_either(tmp_path):
+    archive, start, end = with_padding(tmp_path, *range(2, 16))
+    with pytest.raises(intact.PasswordError, match="wrong password, or the encrypted header is damaged"):
+        intact.mount(damaged(archive, start, end - 1), password="sesame")
+
+
+def test_a_header_without_padding_is_told_by_its_beginning(tmp_path):
+    archive, start, end = with_padding(tmp_path, 0, 1)
+    for place in range(start + 48, end, 7):
+        with pytest.raises(intact.ArchiveError, match="header is damaged") as caught:
+            intact.mount(damaged(archive, place), password="sesame")
+        assert not isinstance(caught.value, intact.PasswordError), place - start
+    with pytest.raises(intact.PasswordError, match="wrong password, or the encrypted header is damaged"):
+        intact.mount(damaged(archive, start), password="sesame")
 
 
 def test_a_child_is_handed_the_password(archive):
