@@ -144,6 +144,17 @@ def rejected_records():
         by_hand("m", CONTENT, CONTENT, STORED, extra=struct.pack("<HHI", 1, 4, 1)), CENTRAL, C_SIZE, "<I", 0xFFFFFFFF)
 
 
+def overlapping(backwards=False):
+    """Two members, of which the first one's data is the second whole, its local header and its data."""
+    inner = by_hand("b", CONTENT, CONTENT, STORED)
+    second, second_record = inner[: inner.index(CENTRAL)], inner[inner.index(CENTRAL) : inner.index(END)]
+    outer = by_hand("a", second, second, STORED)
+    at = outer.index(second)
+    records = [outer[outer.index(CENTRAL) : outer.index(END)], patched(second_record, CENTRAL, C_OFFSET, "<I", at)]
+    directory = b"".join(reversed(records) if backwards else records)
+    return outer[: at + len(second)] + directory + end(2, len(directory), at + len(second))
+
+
 def rejected_members():
     good = with_zipfile(STORED)
     yield "local-header-missing", patched(good, LOCAL, 0, "4s", b"PK\0\0")
@@ -151,6 +162,10 @@ def rejected_members():
     yield "local-extra-past-directory", patched(good, LOCAL, 28, "<H", 0xFFFF)
     yield "offset-past-directory", patched(good, CENTRAL, C_OFFSET, "<I", 1 << 20)
     yield "packed-size-past-directory", patched(with_zipfile(DEFLATE), CENTRAL, C_PACKED, "<I", 1 << 20)
+    yield "members-overlap", overlapping()
+    yield "members-overlap-and-are-listed-backwards", overlapping(backwards=True)
+    two = with_zipfile(STORED, names=("a", "b"))
+    yield "local-extra-past-next-member", two[:28] + struct.pack("<H", 64) + two[30:]
     yield "crc-wrong", patched(good, CENTRAL, C_CRC, "<I", 1)
     yield "stored-sizes-differ", patched(good, CENTRAL, C_SIZE, "<I", 10)
     yield "encrypted", patched(good, CENTRAL, C_FLAGS, "<H", 1)

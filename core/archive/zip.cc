@@ -155,7 +155,7 @@ Result<std::optional<std::uint64_t>> ZipArchive::payload_end() const {
   if (size() == 0 || directory_.member_name(size() - 1).path != kPayload) return std::optional<std::uint64_t>();
   const Entry entry = directory_.entry(size() - 1);
   if (!stored(entry)) return failure(entry, "compressed or encrypted, where it has to be stored");
-  if (!directory_.lies_before(entry)) return failure(entry, "said to reach into the central directory");
+  if (auto reason = directory_.overrun(entry, entry.least_header())) return failure(entry, *std::move(reason));
   WorkspacePool::Lease workspace(workspaces_);
   INTACT_ASSIGN(const std::uint64_t data, find_data(entry, *workspace));
   return std::optional(data + entry.packed_size);
@@ -266,13 +266,10 @@ Result<void> ZipArchive::unlock(const OpenOptions::Password& password) {
 }
 
 // How long the local header with name and extra field probably is: what lies between this header's start and the next
-// one's, less the data. Its name always fits; the size never reaches into the central directory.
+// one's, less the data. Its name always fits; the size never reaches into what comes next.
 std::uint64_t ZipArchive::guess_header_size(const Entry& entry) const {
-  const std::uint64_t least = sizeof(LocalHeader) + entry.raw_name.size();
-  const std::uint64_t next = entry.index + 1 < size() ? directory_.entry(entry.index + 1).offset : directory_.start();
-  const std::uint64_t end = next > entry.offset ? std::min(next, directory_.start()) : directory_.start();
-  const std::uint64_t header = end - entry.offset >= entry.packed_size ? end - entry.offset - entry.packed_size : 0;
-  return header >= least && header - least <= kMostExtra ? header : least;
+  const std::uint64_t header = directory_.end_of(entry) - entry.offset - entry.packed_size;
+  return header - entry.least_header() <= kMostExtra ? header : entry.least_header();
 }
 
 // Where the data starts, counted from the local header, of which `head` has at least the fixed part and the name.
@@ -285,14 +282,13 @@ Result<std::uint64_t> ZipArchive::check_header(const Entry& entry, std::span<con
     return failure(entry, "the local header has another name than the central directory");
   }
   const std::uint64_t size = reader.position() + header.extra_size;
-  // admit() has checked that the fixed part, the name and the data fit; the extra field is known only now.
-  const std::uint64_t room = directory_.start() - entry.offset;
-  if (size > room || entry.packed_size > room - size) return failure(entry, "data reaches into the central directory");
+  // That the fixed part, the name and the data fit is known; the extra field is known only now.
+  if (auto reason = directory_.overrun(entry, size)) return failure(entry, *std::move(reason));
   return size;
 }
 
 Result<std::uint64_t> ZipArchive::find_data(const Entry& entry, Workspace& workspace) const {
-  const std::size_t size = sizeof(LocalHeader) + entry.raw_name.size();
+  const auto size = static_cast<std::size_t>(entry.least_header());
   std::span<const std::byte> head;
   if (input_.in_memory()) {
     const auto left = input_.memory().span().subspan(static_cast<std::size_t>(entry.offset));

@@ -32,11 +32,11 @@ bool read_zip64(const CentralHeader& header, std::span<const std::byte> extra, M
   return reader.ok();
 }
 
-// What is wrong with a record that is all there, or null.
-const char* check(const CentralHeader& header, std::span<const std::byte> extra) {
+// What is wrong with a record that is all there, or null; then `member` has the numbers that may be in zip64.
+const char* check(const CentralHeader& header, std::span<const std::byte> extra, Member& member) {
   if (header.signature != kCentralSignature) return "no record of the central directory where one should be";
   if (header.disk != 0 && header.disk != kIn64Short) return "a member on another disk";
-  Member member;
+  member.offset = header.offset;
   return read_zip64(header, extra, member) ? nullptr : "a zip64 field that is too short";
 }
 
@@ -64,7 +64,8 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   directory.records_.reserve(static_cast<std::size_t>(place.count));
 
   Reader reader(directory.bytes_);
-  std::uint64_t count = 0;
+  std::uint64_t count = 0, before = 0;
+  bool in_order = true;
   for (; reader.left() > 0; ++count) {
     const auto position = static_cast<std::uint32_t>(reader.position());
     const auto header = reader.record<CentralHeader>();
@@ -72,13 +73,16 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
     const auto extra = reader.take(header.extra_size);
     reader.skip(header.comment_size);
     if (!reader.ok()) return refuse("a record of the central directory is cut", position);
-    if (const char* reason = check(header, extra)) return refuse(reason, position);
+    Member member;
+    if (const char* reason = check(header, extra, member)) return refuse(reason, position);
     if (count == limits.members) return refuse("more members than the limit", position);
     const Naming naming = directory.name_member(header, name, extra);
     if (naming == Naming::kUnreachable) {
       ++directory.unreachable_;
       continue;
     }
+    in_order = in_order && (directory.records_.empty() || member.offset > before);
+    before = member.offset;
     directory.has_links_ |= S_ISLNK(header.external_attributes >> 16);
     directory.times_.expect(header.time);
     const auto converted = static_cast<std::uint32_t>(directory.names_.size() - 1);
@@ -89,6 +93,7 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   if (count != place.count && !(place.count_wraps && (count & 0xFFFF) == place.count)) {
     return refuse(std::to_string(place.count) + " members stated, " + std::to_string(count) + " found");
   }
+  if (!in_order) directory.sort_starts();
   directory.times_.settle();
   return directory;
 }
@@ -163,10 +168,27 @@ std::int64_t ZipDirectory::mtime(std::size_t index) const {
   return times_.seconds(found.time);
 }
 
-bool ZipDirectory::lies_before(const Entry& entry) const {
-  const std::uint64_t header = sizeof(LocalHeader) + entry.raw_name.size();
-  return entry.offset <= start() && header <= start() - entry.offset &&
-         entry.packed_size <= start() - entry.offset - header;
+void ZipDirectory::sort_starts() {
+  starts_.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) starts_.push_back(entry(i).offset);
+  std::sort(starts_.begin(), starts_.end());
+}
+
+// Two members that begin at the same place have the same name, since the header there has one: they are one member.
+std::uint64_t ZipDirectory::end_of(const Entry& entry) const {
+  std::uint64_t next = place_.start;
+  if (const auto after = std::upper_bound(starts_.begin(), starts_.end(), entry.offset); after != starts_.end())
+    next = *after;
+  else if (starts_.empty() && entry.index + 1 < size())
+    next = this->entry(entry.index + 1).offset;
+  return std::min(next, place_.start);
+}
+
+std::optional<std::string> ZipDirectory::overrun(const Entry& entry, std::uint64_t header_size) const {
+  const std::uint64_t end = end_of(entry);
+  if (entry.offset <= end && header_size <= end - entry.offset && entry.packed_size <= end - entry.offset - header_size)
+    return std::nullopt;
+  return end < place_.start ? "its data reaches into another member" : "its data reaches into the central directory";
 }
 
 std::optional<std::string> ZipDirectory::refusal(const Entry& entry, const Limits& limits) const {
@@ -178,7 +200,7 @@ std::optional<std::string> ZipDirectory::refusal(const Entry& entry, const Limit
   if (larger > limits.member_size)
     return "of " + std::to_string(larger) + " bytes, over the limit of " + std::to_string(limits.member_size);
   if (larger > SIZE_MAX) return "larger than this machine's memory";
-  if (!lies_before(entry)) return "said to reach into the central directory";
+  if (auto reason = overrun(entry, entry.least_header())) return reason;
   if (entry.encrypted && entry.packed_size < encryption.head_size() + encryption.tail_size())
     return std::to_string(entry.packed_size) + " bytes, which has no room for what encryption adds";
   if (!plausible_size(static_cast<Method>(entry.method), entry.data_size(), entry.size))

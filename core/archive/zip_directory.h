@@ -44,6 +44,8 @@ struct Entry : Member {
   std::uint16_t flags = 0;  // 4.4.4
   Encryption encryption;
 
+  // Bytes of its local header if that has no extra field.
+  std::uint64_t least_header() const { return sizeof(LocalHeader) + raw_name.size(); }
   // Bytes of what was packed, without what encryption puts around it. Of a member that is not refused.
   std::uint64_t data_size() const {
     return encrypted ? packed_size - encryption.head_size() - encryption.tail_size() : packed_size;
@@ -64,10 +66,11 @@ class ZipDirectory {
   bool has_links() const { return has_links_; }
   // The first members with contents that are encrypted, a few of them.
   std::span<const std::uint32_t> encrypted() const { return encrypted_; }
-  // In the file: no member's data reaches beyond.
-  std::uint64_t start() const { return place_.start; }
-  // Whether a member's local header and data can lie where it says.
-  bool lies_before(const Entry& entry) const;
+  // Where in the file what a member has must end: at the next member's local header, or at the central directory. So no
+  // byte is unpacked for two members, and an archive unpacks to what its size allows.
+  std::uint64_t end_of(const Entry& entry) const;
+  // Why a member cannot have a header of that size and its data where it says it has them.
+  std::optional<std::string> overrun(const Entry& entry, std::uint64_t header_size) const;
   // Why a member may not be read, as far as the directory alone tells.
   std::optional<std::string> refusal(const Entry& entry, const Limits& limits) const;
 
@@ -82,11 +85,14 @@ class ZipDirectory {
   explicit ZipDirectory(const DirectoryPlace& place) : place_(place) {}
   Naming name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra);
   std::string_view name_of(const Record& record) const;
+  void sort_starts();
 
   DirectoryPlace place_;
   std::vector<std::byte, LargeAllocator<std::byte>> bytes_;
   std::vector<Record, LargeAllocator<Record>> records_;
   std::deque<std::string> names_;  // those that were converted
+  // Where members begin, ascending, in an archive whose directory is in another order; empty in all others.
+  std::vector<std::uint64_t> starts_;
   std::vector<std::uint32_t> encrypted_;
   DosTimes times_;
   std::size_t unreachable_ = 0;

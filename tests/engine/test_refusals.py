@@ -2,8 +2,12 @@
 
 import importlib
 import importlib.util
+import io
+import itertools
 import os
 import struct
+import zipfile
+import zlib
 
 import building
 import intact
@@ -109,6 +113,77 @@ def test_zip_with_a_larger_directory_than_the_cap_is_refused():
     assert len(intact.mount(data, max_directory_size=size)) == 1
     with pytest.raises(intact.ArchiveError, match=f"central directory of {size} bytes"):
         intact.mount(data, max_directory_size=size - 1)
+
+
+def record(signature, layout, name, packed, content, *rest):
+    """A local header, or a record of the directory, of a deflated member (APPNOTE.TXT 4.3.7, 4.3.12)."""
+    fields = (20, 0, 8, 0, 0x21, zlib.crc32(content), len(packed), len(content), len(name), 0)
+    return signature + struct.pack(layout, *fields, *rest) + name
+
+
+def quoted_overlap(count, kernel, order):
+    """David Fifield's bomb (https://www.bamsoftware.com/hacks/zipbomb/): a member's deflated data is the next one's local
+    header, quoted as a stored block, and then that one's data, down to the kernel, which all of them unpack."""
+    pack = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed, content = pack.compress(kernel) + pack.flush(), kernel
+    members = []
+    for n in reversed(range(count)):
+        name = f"{n:04}".encode()
+        header = record(b"PK\3\4", "<HHHHHIIIHH", name, packed, content)
+        archive = header + packed
+        members.append((name, packed, content, len(archive)))
+        packed = b"\0" + struct.pack("<HH", len(header), len(header) ^ 0xFFFF) + archive
+        content = header + content
+    layout = "<HHHHHIIIHHHHHII"
+    records = [record(b"PK\1\2\x14\0", layout, *member, 0, 0, 0, 0, len(archive) - back) for *member, back in members]
+    directory = b"".join(order(records))
+    end = struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), len(archive), 0)
+    return archive + directory + b"PK\5\6" + end
+
+
+@pytest.mark.parametrize("order", [reversed, list], ids=["forwards", "backwards"])
+def test_bomb_of_members_that_share_their_bytes_is_refused_member_by_member(order):
+    """100 members of 1 MiB each from some kilobytes: only the last one is read, which reaches into no other."""
+    bomb = quoted_overlap(100, bytes(1 << 20), order)
+    assert len(bomb) < 20_000
+    mounted = intact.mount(bomb)
+    assert sum(os.stat(f"{mounted.root}/{path}").st_size for path in mounted) > 100 << 20
+    *others, last = sorted(mounted)
+    for path in others:
+        with pytest.raises(intact.MemberError, match="reaches into another member") as caught:
+            mounted.read(path)
+        assert caught.value.member == path
+    assert mounted.read(last) == bytes(1 << 20)
+
+
+@pytest.mark.skipif(not hasattr(zipfile.ZipInfo, "_end_offset"), reason="zipfile reads them: it is older than 3.11.8 or 3.12.2")
+def test_what_overlaps_is_what_zipfile_refuses_as_overlapping():
+    bomb = quoted_overlap(5, bytes(1000), reversed)
+    with zipfile.ZipFile(io.BytesIO(bomb)) as control:
+        *others, last = sorted(control.namelist())
+        assert control.read(last) == intact.mount(bomb).read(last)
+        for path in others:
+            with pytest.raises(zipfile.BadZipFile, match="Overlapped entries"):
+                control.read(path)
+
+
+def test_members_in_another_order_than_the_directory_are_read_up_to_the_next_one_in_the_file():
+    whole = building.zip_bytes({name: name * 100 for name in "dacb"})
+    start = whole.index(b"PK\1\2")
+    records = [b"PK\1\2" + rest for rest in whole[start : whole.index(b"PK\5\6")].split(b"PK\1\2")[1:]]
+    for order in itertools.permutations(records):
+        mounted = intact.mount(whole[:start] + b"".join(order) + whole[whole.index(b"PK\5\6") :])
+        assert {path: mounted.read(path) for path in mounted} == {name: (name * 100).encode() for name in "abcd"}
+
+
+def test_a_member_that_two_records_name_is_read():
+    whole = building.zip_bytes({"a": "a" * 100, "b": "b"})
+    start = whole.index(b"PK\1\2")
+    first = whole[start : whole.index(b"PK\1\2", start + 4)]
+    end = bytearray(whole[whole.index(b"PK\5\6") :])
+    struct.pack_into("<HHI", end, 8, 3, 3, len(whole) - start - len(end) + len(first))
+    mounted = intact.mount(whole[:start] + first + whole[start : -len(end)] + end)
+    assert mounted.read("a") == b"a" * 100 and mounted.read("b") == b"b"
 
 
 @pytest.mark.parametrize("cap", ["max_members", "max_member_size", "max_directory_size"])
