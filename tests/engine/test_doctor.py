@@ -14,6 +14,9 @@ EXTENSION = building.stdlib_extension("_testmultiphase")
 MODULE = f"_testmultiphase{building.SUFFIX}"
 needs_extension = pytest.mark.skipif(EXTENSION is None, reason="this interpreter has its test extensions built in")
 needs_seccomp = pytest.mark.skipif(bool(building.SANITIZED), reason="a sanitizer's runtime makes memory files itself")
+needs_noexec_setting = pytest.mark.skipif(
+    os.geteuid() != 0 or not os.path.exists("/proc/sys/vm/memfd_noexec"), reason="root sets it, since Linux 6.3"
+)
 
 
 def doctor(*arguments, **options):
@@ -69,7 +72,7 @@ def test_the_directory_that_the_remedy_names_lets_shared_objects_run(tmp_path):
 
 
 @needs_extension
-@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/proc/sys/vm/memfd_noexec"), reason="root sets it, since Linux 6.3")
+@needs_noexec_setting
 def test_memfd_noexec_forbids_nothing_that_loading_needs(tmp_path):
     """With 2 the kernel refuses MFD_EXEC, which the image loader asked for; what it gives without can be mapped all the same."""
     archive = building.write_zip(tmp_path / "app.zip", {MODULE: EXTENSION})
@@ -79,6 +82,36 @@ def test_memfd_noexec_forbids_nothing_that_loading_needs(tmp_path):
     assert done.stdout == f"{archive}/{MODULE}\n", done.stderr
     facts = json.loads((tmp_path / "facts").read_text())
     assert facts["can_run"] and any("vm.memfd_noexec is 2" in each["what"] for each in facts["findings"])
+
+
+@needs_seccomp
+@needs_noexec_setting
+def test_memfd_noexec_is_among_the_reasons_where_memory_cannot_be_executed():
+    """It forbids nothing by itself (above); who lifts the filter should know of it all the same."""
+    command = f"echo 2 > /proc/sys/vm/memfd_noexec && {sys.executable} -m intact doctor --json"
+    unshared = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", command]
+    done = subprocess.run(unshared, capture_output=True, text=True, preexec_fn=sandbox.deny_memory_files)
+    findings = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
+    for check in ("files in memory", "executable memory"):
+        assert findings[check]["status"] == "fail" and "vm.memfd_noexec is 2; a seccomp filter" in findings[check]["why"]
+        assert "sysctl vm.memfd_noexec=0" in findings[check]["remedy"]
+
+
+@pytest.mark.skipif(bool(building.SANITIZED), reason="a sanitizer's runtime asks for the version, too")
+@pytest.mark.parametrize(("version", "status"), [("glibc 2.27", "warn"), ("glibc 2.28", "ok")])
+def test_a_c_library_older_than_the_engine_is_made_for_is_a_warning(tmp_path, version, status):
+    """As a library says that stands before the real one: where it was true, the engine would hardly have been loaded."""
+    source = f"""#include <string.h>
+        #include <unistd.h>
+        size_t confstr(int name, char *to, size_t size) {{
+          if (name != _CS_GNU_LIBC_VERSION) return 0;
+          if (size > sizeof "{version}") strcpy(to, "{version}");
+          return sizeof "{version}";
+        }}"""
+    preloaded = library(tmp_path, "libversion.so", source=source)
+    can_run, findings = doctor(env={"LD_PRELOAD": str(preloaded)})
+    assert can_run and findings["glibc"]["status"] == status and findings["glibc"]["what"] == version
+    assert ("glibc 2.28 and newer" in findings["glibc"]["why"]) == (status == "warn")
 
 
 @needs_extension

@@ -3,6 +3,8 @@
 import _imp
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
 import zipfile
@@ -177,3 +179,37 @@ def test_the_doctor_says_that_an_app_is_for_another_machine_and_how_to_pack_it(t
     (finding,) = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "target"]
     assert done.returncode == 1 and finding["status"] == "fail"
     assert ELSEWHERE in finding["what"] and MACHINE in finding["why"] and f"--for {HERE}" in finding["remedy"]
+
+
+def hash_of(version):
+    """As the dynamic linker compares the names of versions (gABI, "Hash Table")."""
+    value = 0
+    for byte in version:
+        value = (value << 4) + byte
+        value = (value ^ (value & 0xF0000000) >> 24) & 0x0FFFFFFF
+    return struct.pack("=I", value)
+
+
+def needing_glibc(minor, content):
+    """A shared object made to need a version of glibc's symbols in the place of the newest that it does need."""
+    newest = b"GLIBC_2.%d" % max(int(found) for found in re.findall(rb"\0GLIBC_2\.(\d+)(?=\0)", content))
+    wanted = b"GLIBC_2.%d" % minor
+    assert len(wanted) == len(newest)
+    for before, after in (newest + b"\0", wanted + b"\0"), (hash_of(newest), hash_of(wanted)):
+        assert content.count(before) == 1
+        content = content.replace(before, after)
+    return content
+
+
+def test_the_doctor_says_that_an_app_needs_a_newer_glibc_which_then_does_not_start_it(tmp_path):
+    with open(_engine.__file__, "rb") as file:
+        engine = needing_glibc(99, file.read())
+    wheel = engine_wheel(tmp_path, {engine_member(MACHINE): engine}, MACHINE)
+    app, done = pack_for(tmp_path, f"linux_{MACHINE}", "--engine", wheel)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([PYTHON, "-I", "-S", app], capture_output=True, text=True)
+    assert done.returncode == 1 and "GLIBC_2.99" in done.stderr, done.stderr
+    done = making.intact("doctor", "--json", app)
+    (finding,) = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "target"]
+    assert done.returncode == 1 and finding["status"] == "fail" and finding["what"] == "needs glibc 2.99"
+    assert os.confstr("CS_GNU_LIBC_VERSION") in finding["why"] and "--platform manylinux_2_N" in finding["remedy"]
