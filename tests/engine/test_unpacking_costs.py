@@ -212,6 +212,49 @@ def test_gzip_file_larger_than_all_it_may_become_is_not_even_read(tmp_path):
         intact.mount(tmp_path / "a.tar.gz")
 
 
+# ---- once
+
+# Stands before liblzma, which unpacks for libarchive, and counts what comes out.
+COUNTING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <lzma.h>
+unsigned long long unpacked = 0;
+lzma_ret lzma_code(lzma_stream *stream, lzma_action action) {
+  lzma_ret (*real)(lzma_stream *, lzma_action) = dlsym(RTLD_NEXT, "lzma_code");
+  uint64_t before = stream->total_out;
+  lzma_ret result = real(stream, action);
+  unpacked += stream->total_out - before;
+  return result;
+}
+"""
+SOLID = {"7z": ("7zz", "a", "-ms=on"), "encrypted 7z": ("7zz", "a", "-ms=on", "-psesame"), "tar.xz": ("tar", "-cJf")}
+READ_ALL = """
+import ctypes, sys, intact
+path, how = sys.argv[1:]
+mounted = intact.mount(path if how == "path" else open(path, "rb").read(), name="solid", password="sesame")
+for _ in range(2):
+    for name in reversed(list(mounted)):
+        assert len(mounted.read(name)) == len(open(f"{mounted.root}/{name}", "rb").read()) == 300_000
+print(ctypes.c_ulonglong.in_dll(ctypes.CDLL(None), "unpacked").value)
+"""
+
+
+@pytest.mark.parametrize("how", ["path", "bytes"])
+@pytest.mark.parametrize("kind", SOLID)
+def test_a_solid_block_is_unpacked_once_however_its_members_are_read(kind, how, tmp_path):
+    (tmp_path / "counting.c").write_text(COUNTING)
+    linking = ["-shared", "-fPIC", "-Wl,--no-as-needed", "-llzma"]
+    subprocess.run(["cc", "-o", tmp_path / "counting.so", tmp_path / "counting.c", *linking], check=True)
+    building.write_files(tmp_path / "tree", {f"{n}.bin": os.urandom(1_000) * 300 for n in range(10)})
+    archive = tmp_path / f"solid.{kind.split()[-1]}"
+    formats.run(*SOLID[kind], archive, ".", cwd=tmp_path / "tree")
+    preloaded = ":".join(filter(None, [os.environ.get("LD_PRELOAD"), str(tmp_path / "counting.so")]))
+    env = {**os.environ, "LD_PRELOAD": preloaded}
+    count = int(building.output_of("-c", READ_ALL, str(archive), how, env=env))
+    assert 3_000_000 <= count < 3_050_000  # contents, and an archive's headers
+
+
 # ---- the spill
 
 
