@@ -18,7 +18,7 @@ STORED, DEFLATE, BZIP2, LZMA, ZSTD = 0, 8, 12, 14, 93
 LOCAL, CENTRAL, END, END64, LOCATOR64 = b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"
 
 # Offsets of fields in the central directory's record and in the end record (APPNOTE.TXT 4.3.12, 4.3.16).
-C_FLAGS, C_METHOD, C_CRC, C_PACKED, C_SIZE, C_NAME_SIZE, C_DISK, C_OFFSET = 8, 10, 16, 20, 24, 28, 34, 42
+C_FLAGS, C_METHOD, C_CRC, C_PACKED, C_SIZE, C_NAME_SIZE, C_EXTRA, C_DISK, C_OFFSET = 8, 10, 16, 20, 24, 28, 30, 34, 42
 E_DISK, E_COUNT_HERE, E_COUNT, E_SIZE, E_OFFSET, E_COMMENT = 4, 8, 10, 12, 16, 20
 
 
@@ -155,6 +155,15 @@ def overlapping(backwards=False):
     return outer[: at + len(second)] + directory + end(2, len(directory), at + len(second))
 
 
+def in_one_place():
+    """A member under two names: the local header's is that of both records, and one record has a better one besides."""
+    member = by_hand("m", CONTENT, CONTENT, STORED)
+    body, record = member[: member.index(CENTRAL)], member[member.index(CENTRAL) : member.index(END)]
+    better = struct.pack("<HHBI", 0x7075, 6, 1, zlib.crc32(b"m")) + b"n"
+    directory = patched(record, CENTRAL, C_EXTRA, "<H", len(better)) + better + record
+    return body + directory + end(2, len(directory), len(body))
+
+
 def rejected_members():
     good = with_zipfile(STORED)
     yield "local-header-missing", patched(good, LOCAL, 0, "4s", b"PK\0\0")
@@ -164,6 +173,7 @@ def rejected_members():
     yield "packed-size-past-directory", patched(with_zipfile(DEFLATE), CENTRAL, C_PACKED, "<I", 1 << 20)
     yield "members-overlap", overlapping()
     yield "members-overlap-and-are-listed-backwards", overlapping(backwards=True)
+    yield "members-in-one-place", in_one_place()
     two = with_zipfile(STORED, names=("a", "b"))
     yield "local-extra-past-next-member", two[:28] + struct.pack("<H", 64) + two[30:]
     yield "crc-wrong", patched(good, CENTRAL, C_CRC, "<I", 1)

@@ -93,7 +93,7 @@ Result<ZipDirectory> ZipDirectory::read(const Input& input, const DirectoryPlace
   if (count != place.count && !(place.count_wraps && (count & 0xFFFF) == place.count)) {
     return refuse(std::to_string(place.count) + " members stated, " + std::to_string(count) + " found");
   }
-  if (!in_order) directory.sort_starts();
+  if (!in_order) directory.sort();
   directory.times_.settle();
   return directory;
 }
@@ -168,20 +168,27 @@ std::int64_t ZipDirectory::mtime(std::size_t index) const {
   return times_.seconds(found.time);
 }
 
-void ZipDirectory::sort_starts() {
-  starts_.reserve(size());
-  for (std::size_t i = 0; i < size(); ++i) starts_.push_back(entry(i).offset);
-  std::sort(starts_.begin(), starts_.end());
+void ZipDirectory::sort() {
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> starts;
+  starts.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) starts.emplace_back(entry(i).offset, static_cast<std::uint32_t>(i));
+  std::sort(starts.begin(), starts.end());
+  sorted_.reserve(size());
+  for (const auto& [start, index] : starts) sorted_.push_back(index);
 }
 
-// Two members that begin at the same place have the same name, since the header there has one: they are one member.
+// Of several members that begin at the same place the last has what is there, as the last of a name is the member.
 std::uint64_t ZipDirectory::end_of(const Entry& entry) const {
-  std::uint64_t next = place_.start;
-  if (const auto after = std::upper_bound(starts_.begin(), starts_.end(), entry.offset); after != starts_.end())
-    next = *after;
-  else if (starts_.empty() && entry.index + 1 < size())
-    next = this->entry(entry.index + 1).offset;
-  return std::min(next, place_.start);
+  std::size_t next = entry.index + 1;
+  if (!sorted_.empty()) {
+    const auto comes_before = [&](const Entry& one, std::uint32_t index) {
+      const Entry other = this->entry(index);
+      return std::pair(one.offset, one.index) < std::pair(other.offset, other.index);
+    };
+    const auto after = std::upper_bound(sorted_.begin(), sorted_.end(), entry, comes_before);
+    next = after == sorted_.end() ? size() : *after;
+  }
+  return next == size() ? place_.start : std::min(this->entry(next).offset, place_.start);
 }
 
 std::optional<std::string> ZipDirectory::overrun(const Entry& entry, std::uint64_t header_size) const {

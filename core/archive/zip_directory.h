@@ -85,14 +85,14 @@ class ZipDirectory {
   explicit ZipDirectory(const DirectoryPlace& place) : place_(place) {}
   Naming name_member(const CentralHeader& header, std::string_view raw_name, std::span<const std::byte> extra);
   std::string_view name_of(const Record& record) const;
-  void sort_starts();
+  void sort();
 
   DirectoryPlace place_;
   std::vector<std::byte, LargeAllocator<std::byte>> bytes_;
   std::vector<Record, LargeAllocator<Record>> records_;
   std::deque<std::string> names_;  // those that were converted
-  // Where members begin, ascending, in an archive whose directory is in another order; empty in all others.
-  std::vector<std::uint64_t> starts_;
+  // The members in the order in which they begin, in an archive whose directory has another; empty in all others.
+  std::vector<std::uint32_t> sorted_;
   std::vector<std::uint32_t> encrypted_;
   DosTimes times_;
   std::size_t unreachable_ = 0;

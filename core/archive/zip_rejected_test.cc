@@ -83,6 +83,7 @@ constexpr Rejection kRejections[] = {
     {"member-on-another-disk", kArchive, "another disk"},
     {"member-over-the-limit", kMember, "over the limit of 4294967296"},
     {"member-zip64-field-short", kArchive, "zip64 field that is too short"},
+    {"members-in-one-place", kMember, "reaches into another member"},
     {"members-overlap", kMember, "reaches into another member"},
     {"members-overlap-and-are-listed-backwards", kMember, "reaches into another member"},
     {"method-deflate64", kMember, "method 9 (Deflate64), which is not supported"},

@@ -5,10 +5,7 @@
 
 #include "core/tree/index.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "core/base/path.h"
@@ -18,28 +15,6 @@ namespace {
 
 constexpr std::string_view kInit = "__init__";
 constexpr std::string_view kPycache = "__pycache__";
-
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-  const auto product = static_cast<unsigned __int128>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-template <std::size_t size>
-std::uint64_t load(const char* bytes) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, bytes, size);
-  return value;
-}
-
-std::uint64_t process_seed() {
-  static const std::uint64_t seed = [] {
-    std::uint64_t value = 0;
-    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != sizeof value)
-      value = reinterpret_cast<std::uintptr_t>(&value);
-    return value;
-  }();
-  return seed;
-}
 
 // How a path divides: the length of its directory with the '/', 0 at the top.
 std::size_t base_of(std::string_view path) { return path.rfind('/') + 1; }  // npos + 1 is 0
@@ -53,23 +28,6 @@ constexpr auto kNoMatch = [](std::uint32_t) { return false; };
 std::string_view stem_of(std::string_view name) { return name.substr(0, name.find('.')); }
 
 }  // namespace
-
-std::uint64_t hash_bytes(std::string_view bytes) {
-  const char* at = bytes.data();
-  std::size_t left = bytes.size();
-  std::uint64_t hash = process_seed() ^ (left * 0x9e3779b97f4a7c15u);
-  for (; left > 16; at += 8, left -= 8) hash = fold(hash ^ load<8>(at), 0xd6e8feb86659fd93u);
-  // The last sixteen bytes or fewer in two loads that may overlap.
-  std::uint64_t first = 0, last = 0;
-  if (left >= 8) {
-    first = load<8>(at), last = load<8>(at + left - 8);
-  } else if (left >= 4) {
-    first = load<4>(at), last = load<4>(at + left - 4);
-  } else if (left > 0) {
-    first = load<1>(at) | load<1>(at + left / 2) << 8, last = load<1>(at + left - 1);
-  }
-  return fold(hash ^ first, 0xa0761d6478bd642fu ^ last) ^ hash;
-}
 
 Index::Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules)
     : archive_(archive), prefixes_(std::move(prefixes)), suffixes_(rules.extension_suffixes) {

@@ -21,7 +21,6 @@
 //
 // Ownership: an Index borrows its archive, which must outlive it.
 // Threads: never changes but for tables that are published whole (core/base/lazy.h); any thread may ask.
-// Hashes are seeded for each process, so an archive cannot be made to collide.
 
 #pragma once
 

@@ -118,8 +118,8 @@ class Snapshot {
   // The union of all mounts: `path` below any root.
   std::vector<Place> lookup_all(std::string_view path, Viewer viewer = kAnyone) const;
 
-  // Mounts, whoever they are for, that have something importable called `name` at their top level, newest first. Wrong
-  // only in naming one more, by a chance of one in 2^32.
+  // Mounts, whoever they are for, that have something importable called `name` at their top level, newest first. May
+  // name one more, whose name has the same hash.
   std::vector<const Mount*> top_level(std::string_view name) const;
 
   // The owner of a mount of this snapshot.

@@ -8,15 +8,15 @@ import atexit
 import os
 import sys
 
-calls = 0  # counted by what stands in CPython's place: substitute.py, packed.py
+calls = None  # of what stands in CPython's place, which makes it a number: substitute.py, packed.py
 _before = 0
 
 
 def _reached():
     """The calls; where nobody counts them, modules that were found in mounts and calls of file functions that mounts answered."""
     intact = sys.modules.get("intact")
-    if calls or intact is None:
-        return calls
+    if calls is not None or intact is None:
+        return calls or 0
     return intact.stats()["modules_found"] + intact.stats()["redirect_hits"]
 
 

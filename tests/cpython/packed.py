@@ -157,6 +157,7 @@ def machinery():
 
 def substitute_in(suite, ours=None):
     """In every test class of the suite that has a `machinery`."""
+    counts.calls = counts.calls or 0
     ours = ours or machinery()
     for test in suite:
         if isinstance(test, unittest.TestSuite):
@@ -171,6 +172,7 @@ def substitute_hook(bytecode):
     On sys.path_hooks, and where a test says by the path which loader it expects. With `bytecode` it is written as CPython does,
     for tests that go on with it: an importer of archives writes none.
     """
+    counts.calls = counts.calls or 0
     FileFinder.writes_bytecode = bytecode and not sys.dont_write_bytecode
     place = os.environ.get("TMPDIR")
     if not place:

@@ -38,6 +38,7 @@ def opened_in_memory(path):
 
 
 def substitute(mode):
+    counts.calls = 0
     original = zipimport.zipimporter
     for name in COUNTED:
         setattr(intact.zipimporter, name, counting(getattr(intact.zipimporter, name)))

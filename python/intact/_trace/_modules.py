@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import zipimport
 from dataclasses import dataclass, field
 from importlib.machinery import ExtensionFileLoader, SourceFileLoader, SourcelessFileLoader
 from typing import Any
-from zipimport import zipimporter
 
 from intact import _engine
 
@@ -219,7 +219,7 @@ def _describe(module: Module, spec: Any, *, compiled: bool) -> None:
 def _kind(loader: object, origin: object, package: bool, compiled: bool) -> str:
     if origin is None and package:
         return "namespace"
-    if isinstance(loader, zipimporter):
+    if isinstance(loader, zipimport.zipimporter):
         return {".py": "source", ".pyc": "bytecode", ".so": "extension"}.get(os.path.splitext(str(origin))[1], "other")
     if isinstance(loader, ExtensionFileLoader):
         return "extension"
@@ -230,15 +230,16 @@ def _kind(loader: object, origin: object, package: bool, compiled: bool) -> str:
 
 def _zips() -> list[str]:
     """The archives that zipimport has read."""
-    return [each.archive for each in sys.path_importer_cache.values() if isinstance(each, zipimporter)]
+    importers = [each for each in sys.path_importer_cache.values() if isinstance(each, zipimport.zipimporter)]
+    return [each.archive for each in importers if hasattr(each, "archive")]  # a subclass may have none
 
 
 def _bytes_of(spec: Any, module: Module) -> int:
     """The size of the file that importlib or zipimport read; of one in a zip, unpacked."""
     loader, path = getattr(spec, "loader", None), module.path or ""
-    if isinstance(loader, zipimporter):
-        files: dict[str, tuple[Any, ...]] = loader._get_files() if hasattr(loader, "_get_files") else loader._files  # type: ignore[attr-defined]
-        entry = files.get(path.removeprefix(loader.archive + os.sep))
+    if isinstance(loader, zipimport.zipimporter):
+        archive = getattr(loader, "archive", "")
+        entry = zipimport._zip_directory_cache.get(archive, {}).get(path.removeprefix(archive + os.sep))  # type: ignore[attr-defined]
         return entry[3] if entry else 0
     cached = _size(getattr(spec, "cached", None)) if module.kind == "bytecode" else 0
     return cached or _size(path)

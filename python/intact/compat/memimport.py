@@ -58,8 +58,8 @@ def memimport(
 ) -> ModuleType:
     """Load an extension module from memory, initialise it and return it; ``sys.modules`` is left to the caller.
 
-    It is what `spec` says, whose loader's `get_data` gives the bytes; or `fullname`, of `data`, else of what `loader` has
-    of it, else of the file `origin`. `data` is bytes, or a function from the path of the module, or the bare name of a library that it
+    It is what `spec` says, whose loader's `get_data` gives the bytes; or `fullname`, of what `loader` has of it, else of
+    `data`, else of the file `origin`. `data` is bytes, or a function from the path of the module, or the bare name of a library that it
     needs, to bytes. Raises ValueError if that is not enough, ImportError if it cannot be loaded.
     """
     if spec is None:

@@ -68,7 +68,7 @@ class PHYSFS_FileType:
     """What stat() says that a file is: a number with a name, equal to it, as pybind11 makes enumerations."""
 
     __slots__ = ("_value",)
-    __members__: ClassVar[dict[str, PHYSFS_FileType]] = {}
+    __members__: ClassVar[dict[str, PHYSFS_FileType]]
     PHYSFS_FILETYPE_REGULAR: ClassVar[PHYSFS_FileType]
     PHYSFS_FILETYPE_DIRECTORY: ClassVar[PHYSFS_FileType]
     PHYSFS_FILETYPE_SYMLINK: ClassVar[PHYSFS_FileType]
@@ -100,9 +100,11 @@ class PHYSFS_FileType:
         return f"<{self}: {self._value}>"
 
 
-for _number, _kind in enumerate(("REGULAR", "DIRECTORY", "SYMLINK", "OTHER")):
-    PHYSFS_FileType.__members__["PHYSFS_FILETYPE_" + _kind] = PHYSFS_FileType(_number)
-    setattr(PHYSFS_FileType, "PHYSFS_FILETYPE_" + _kind, PHYSFS_FileType(_number))
+PHYSFS_FileType.PHYSFS_FILETYPE_REGULAR = PHYSFS_FileType(0)
+PHYSFS_FileType.PHYSFS_FILETYPE_DIRECTORY = PHYSFS_FileType(1)
+PHYSFS_FileType.PHYSFS_FILETYPE_SYMLINK = PHYSFS_FileType(2)
+PHYSFS_FileType.PHYSFS_FILETYPE_OTHER = PHYSFS_FileType(3)
+PHYSFS_FileType.__members__ = {name: kind for name, kind in vars(PHYSFS_FileType).items() if name.startswith("PHYSFS_")}
 
 
 class PHYSFS_Stat:
