@@ -21,8 +21,9 @@ import time
 from pathlib import Path
 
 import compare
-import inputs
+import inputs  # which makes tests/support importable
 from rows import FORMAT_ROWS
+from support import formats
 
 WORKER = Path(__file__).with_name("formats_worker.py")
 MEMBERS = 5_000
@@ -35,13 +36,17 @@ COMMANDS = {
     "tar.gz": (*_BSDTAR, "{}", "--gzip", *_LISTED),
     "tar.bz2": (*_BSDTAR, "{}", "--bzip2", *_LISTED),
     "tar.xz": (*_BSDTAR, "{}", "--xz", *_LISTED),
+    "tar.lzma": (*_BSDTAR, "{}", "--lzma", *_LISTED),
     "tar.zst": (*_BSDTAR, "{}", "--zstd", *_LISTED),
+    "tar.lz4": (*_BSDTAR, "{}", "--lz4", *_LISTED),
     "cpio": (*_BSDTAR, "{}", "--format", "newc", *_LISTED),
     "iso": (*_BSDTAR, "{}", "--format", "iso9660", *_LISTED),
     "7z": ("7zz", "a", "-bd", "-bso0", "-t7z", "{}", "@{}.names"),
     "cab": ("xargs", "-0", "-s", "1000000", "gcab", "-c", "-z", "{}"),
     "xar": (*_BSDTAR, "{}", "--format", "xar", *_LISTED),
 }
+# No free program writes these; tests/support/formats.py does, without compressing.
+WRITERS = {"rar4": formats.rar4, "rar5": formats.rar5}
 
 
 def content(python, directory):
@@ -60,13 +65,20 @@ def make(kind, files, names, directory):
     if not path.exists():
         target = directory / f"new.{kind}"
         target.unlink(missing_ok=True)
-        listed = Path(f"{target}.names")
-        listed.write_text("\n".join(names))
-        command = [word.replace("{}", str(target)) for word in COMMANDS[kind]]
-        subprocess.run(command, cwd=files, input="\0".join(names).encode(), check=True)
-        listed.unlink()
+        if kind in WRITERS:
+            target.write_bytes(WRITERS[kind](formats.entries(files, names)))
+        else:
+            pack(COMMANDS[kind], files, names, target)
         target.rename(path)
     return str(path)
+
+
+def pack(command, files, names, target):
+    listed = Path(f"{target}.names")
+    listed.write_text("\n".join(names))
+    words = [word.replace("{}", str(target)) for word in command]
+    subprocess.run(words, cwd=files, input="\0".join(names).encode(), check=True)
+    listed.unlink()
 
 
 def run(command, output):
@@ -126,7 +138,7 @@ def main():
     directory.mkdir(parents=True, exist_ok=True)
     files, names = content(sys.executable, directory)
     size = sum((files / name).stat().st_size for name in names)
-    kinds = list(COMMANDS) if options.table else list(dict.fromkeys(side.partition("/")[2] for side in sides))
+    kinds = [*COMMANDS, *WRITERS] if options.table else list(dict.fromkeys(side.partition("/")[2] for side in sides))
     paths = {kind: make(kind, files, names, directory / "formats") for kind in kinds}
     if options.table:
         return table(site, paths, size, options.rounds)

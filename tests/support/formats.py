@@ -101,14 +101,14 @@ def rar4(members):
         body = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
         return struct.pack("<H", zlib.crc32(body) & 0xFFFF) + body
 
-    out = b"Rar!\x1a\x07\x00" + block(0x73, 0, bytes(6))
+    out = [b"Rar!\x1a\x07\x00", block(0x73, 0, bytes(6))]
     for name, mode, mtime, content in members:
         data, name = content or b"", name.encode()
         unix, version, stored = 3, 20, 0x30
         fields = (len(data), len(data), unix, zlib.crc32(data), dos_time(mtime), version, stored, len(name), mode)
         flags = 0x8000 | (0xE0 if content is None else 0)
-        out += block(0x74, flags, struct.pack("<IIBIIBBHI", *fields) + name) + data
-    return out + block(0x7B, 0x4000, b"")
+        out += [block(0x74, flags, struct.pack("<IIBIIBBHI", *fields) + name), data]
+    return b"".join([*out, block(0x7B, 0x4000, b"")])
 
 
 def vint(value):
@@ -124,15 +124,15 @@ def rar5(members):
         body = vint(len(rest)) + rest
         return struct.pack("<I", zlib.crc32(body)) + body
 
-    out = b"Rar!\x1a\x07\x01\x00" + block(vint(1) + vint(0) + vint(0))
+    out = [b"Rar!\x1a\x07\x01\x00", block(vint(1) + vint(0) + vint(0))]
     for name, mode, mtime, content in members:
         data, name = content or b"", name.encode()
         has_time, has_crc, unix = 2, 4, 1
         rest = vint(2) + vint(2) + vint(len(data))  # a file, with data after its header
         rest += vint(has_time | has_crc | (content is None)) + vint(len(data)) + vint(mode) + struct.pack("<II", mtime, zlib.crc32(data))
         rest += vint(0) + vint(unix) + vint(len(name)) + name  # stored
-        out += block(rest) + data
-    return out + block(vint(5) + vint(0) + vint(0))
+        out += [block(rest), data]
+    return b"".join([*out, block(vint(5) + vint(0) + vint(0))])
 
 
 def tar_of(*members, format=tarfile.GNU_FORMAT, **options):
