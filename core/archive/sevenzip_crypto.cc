@@ -69,6 +69,7 @@ class Decryptor {
   Result<std::optional<Buffer>> decode_header(Reader& reader);
   Result<Buffer> decrypt(Span stream, const Coder& coder, std::uint64_t size);
   Result<bool> decrypt_folder(Folder& folder, std::span<Buffer> streams, Padding& padding);
+  Result<bool> padded_before(std::uint64_t position, const Coder& aes);
   Result<std::vector<Buffer>> read_packed(const Streams& streams);
   Result<std::optional<DecryptedSevenzip>> rewrite(const Buffer& header);
 
@@ -219,12 +220,22 @@ bool begins_as_header(Span bytes) {
   return bytes.size() >= sizeof kBeginning && std::equal(std::begin(kBeginning), std::end(kBeginning), bytes.begin());
 }
 
+// Whether what is packed before a place decrypts to padding at its end. The last of two blocks needs no others.
+Result<bool> Decryptor::padded_before(std::uint64_t position, const Coder& aes) {
+  std::byte end[2 * kBlock];
+  if (position < sizeof end) return false;
+  INTACT_TRY(input_.read(kStart + position - sizeof end, end));
+  INTACT_ASSIGN(const Buffer plain, decrypt(end, aes, sizeof end));
+  return plain.span()[sizeof end - 1] == std::byte{} && plain.span()[sizeof end - 2] == std::byte{};
+}
+
 // The header that an encoded one stands for; nothing if it is encoded in a way that only concerns who reads what is not
 // encrypted.
 Result<std::optional<Buffer>> Decryptor::decode_header(Reader& reader) {
   INTACT_ASSIGN(Streams streams, read_streams(reader));
   if (streams.folders.size() != 1) return broken("a 7z header of several folders");
   Folder& folder = streams.folders.front();
+  const std::vector<Coder> coders = folder.coders;
   INTACT_ASSIGN(std::vector<Buffer> packed, read_packed(streams));
   Padding padding;
   INTACT_ASSIGN(const bool encrypted, decrypt_folder(folder, packed, padding));
@@ -240,8 +251,12 @@ Result<std::optional<Buffer>> Decryptor::decode_header(Reader& reader) {
   INTACT_ASSIGN(Buffer header, Buffer::make(size));
   auto reason = unpack(folder, packed.front().span(), header);
   if (!reason && folder.crc && crc32(header.span()) != *folder.crc) reason = "its CRC-32 is wrong";
-  if (reason && encrypted && !padding.proves() && !begins_as_header(header.span()))
-    return Error{ErrorCode::kPassword, "wrong password, or the encrypted header is damaged: " + *reason};
+  if (reason && encrypted && !padding.proves() && !begins_as_header(header.span())) {
+    // The data before the header is encrypted with the same key, as all writers have it.
+    const auto aes = std::find_if(coders.begin(), coders.end(), is_aes);
+    INTACT_ASSIGN(const bool right, padded_before(streams.position, *aes));
+    if (!right) return Error{ErrorCode::kPassword, "wrong password, or the encrypted header is damaged: " + *reason};
+  }
   if (reason) return broken("the encoded 7z header is damaged: " + *reason);
   return std::optional(std::move(header));
 }

@@ -7,8 +7,8 @@
 // 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells that it is right.
 // Where that is not, and for data, what a writer pads with, to whole blocks of 16 bytes, comes out as zeros only if the
 // password is right, and does so wherever the damage is but for the last two blocks: CBC garbles the damaged block and
-// the next. Without padding, or with damage to it, the beginning of a header tells, and of data the contents, which
-// mostly have CRC-32s.
+// the next. Without padding, or with damage to it, the beginning of a header tells, or the padding of the data that
+// stands before it; and of data the contents, which mostly have CRC-32s.
 
 #pragma once
 

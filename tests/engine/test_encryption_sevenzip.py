@@ -148,41 +148,51 @@ def encrypted_header(content):
     return 32 + start, at, packed - used
 
 
-def with_padding(tmp_path, *paddings):
-    """An archive with its header encrypted and one of these numbers of bytes behind it."""
+def with_padding(tmp_path, paddings, data):
+    """An archive with its header encrypted, one of these numbers of bytes behind that, and so much data before."""
     for extra in range(100):
-        files = {f"{n:0{n + 1}}-{os.urandom(extra).hex()}": os.urandom(100) for n in range(5)}
-        archive = packed(tmp_path / str(extra), "-mhe=on", files=files)
+        files = {f"{n:0{n + 1}}-{os.urandom(extra).hex()}": b"" for n in range(5)} | {"data": os.urandom(data)}
+        archive = packed(tmp_path / str(extra), "-mhe=on", "-m0=Copy", files=files)
         *place, padding = encrypted_header(archive.read_bytes())
         if padding in paddings:
             return archive, *place
     pytest.fail("no such archive")
 
 
+WHOLE_BLOCKS, PADDED = 64, 60  # bytes of data
+
+
 def test_damage_anywhere_in_an_encrypted_header_is_damage_where_its_padding_or_its_beginning_is_whole(tmp_path):
-    archive, start, end = with_padding(tmp_path, *range(2, 16))
+    archive, start, end = with_padding(tmp_path, range(2, 16), WHOLE_BLOCKS)
     for place in range(start, end, 7):
         with pytest.raises(intact.ArchiveError, match="header is damaged") as caught:
             intact.mount(damaged(archive, place), password="sesame")
         assert not isinstance(caught.value, intact.PasswordError), place - start
     with pytest.raises(intact.PasswordError, match="wrong password"):
         intact.mount(damaged(archive, start), password="wrong")
-
-
-def test_damage_to_both_is_told_as_either(tmp_path):
-    archive, start, end = with_padding(tmp_path, *range(2, 16))
     with pytest.raises(intact.PasswordError, match="wrong password, or the encrypted header is damaged"):
         intact.mount(damaged(archive, start, end - 1), password="sesame")
 
 
 def test_a_header_without_padding_is_told_by_its_beginning(tmp_path):
-    archive, start, end = with_padding(tmp_path, 0, 1)
+    archive, start, end = with_padding(tmp_path, (0, 1), WHOLE_BLOCKS)
     for place in range(start + 48, end, 7):
         with pytest.raises(intact.ArchiveError, match="header is damaged") as caught:
             intact.mount(damaged(archive, place), password="sesame")
         assert not isinstance(caught.value, intact.PasswordError), place - start
     with pytest.raises(intact.PasswordError, match="wrong password, or the encrypted header is damaged"):
         intact.mount(damaged(archive, start), password="sesame")
+
+
+def test_a_header_without_padding_is_told_by_that_of_the_data_before_it(tmp_path):
+    archive, start, _ = with_padding(tmp_path, (0, 1), PADDED)
+    with pytest.raises(intact.ArchiveError, match="header is damaged") as caught:
+        intact.mount(damaged(archive, start), password="sesame")
+    assert not isinstance(caught.value, intact.PasswordError)
+    with pytest.raises(intact.PasswordError, match="wrong password, or the encrypted header is damaged"):
+        intact.mount(damaged(archive, start), password="wrong")
+    with pytest.raises(intact.PasswordError, match="wrong password, or the encrypted header is damaged"):
+        intact.mount(damaged(archive, start, start - 1), password="sesame")
 
 
 def test_a_child_is_handed_the_password(archive):
