@@ -24,6 +24,7 @@ struct Unwrapped {
   std::optional<Input> input;  // nothing: the source itself
   const char* suffix = "";
   bool password_in_doubt = false;
+  bool contents_tell = false;
 };
 
 Result<Unwrapped> unwrap(const Input& source, const std::string& name, const OpenOptions& options) {
@@ -37,6 +38,7 @@ Result<Unwrapped> unwrap(const Input& source, const std::string& name, const Ope
     if (!decrypted) return unwrapped;
     bytes = std::move(decrypted->archive);
     unwrapped.password_in_doubt = !decrypted->proven;
+    unwrapped.contents_tell = decrypted->contents_tell;
   }
   Source memory{name, *std::move(bytes)};
   INTACT_ASSIGN(unwrapped.input, Input::open(memory));
@@ -60,7 +62,7 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
   }
   Pass pass(*library, unwrapped.input ? *unwrapped.input : archive->source(), compressed ? &unpacking : nullptr,
             options, *archive);
-  if (unwrapped.password_in_doubt) pass.doubt_password();
+  if (unwrapped.password_in_doubt) pass.doubt_password(unwrapped.contents_tell);
   INTACT_ASSIGN(const bool known, pass.run());
   const std::string suffix = compressed ? unpacking.suffix() : unwrapped.suffix;
   if (!known && !suffix.empty())

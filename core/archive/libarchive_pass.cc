@@ -125,7 +125,7 @@ Result<void> Pass::add(archive_entry* header) {
 Result<void> Pass::read_contents(archive_entry* header, Entry& entry) {
   Growing contents;
   INTACT_ASSIGN(const int status, read_pieces(contents));
-  if (status == ARCHIVE_EOF && contents.size > 0) password_in_doubt_ = false;
+  if (status == ARCHIVE_EOF && contents.size > 0 && contents_tell_) password_in_doubt_ = false;
   if (status != ARCHIVE_EOF && !wrong_password_)
     wrong_password_ = Error{ErrorCode::kPassword, "wrong password, or the archive is damaged: " + reason()};
   if (status <= ARCHIVE_FATAL) return failure(entry.path);

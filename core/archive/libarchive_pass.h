@@ -28,8 +28,8 @@ class Pass {
         in_place_(unpacking == nullptr && &input == &archive.source()),
         feed_(library, input) {}
 
-  // Until contents of some member were read a wrong password and a broken archive look the same.
-  void doubt_password() { password_in_doubt_ = true; }
+  // A wrong password and a broken archive look the same, where contents tell until those of some member were read.
+  void doubt_password(bool contents_tell) { password_in_doubt_ = true, contents_tell_ = contents_tell; }
 
   // False if libarchive knows no format like this.
   Result<bool> run();
@@ -75,6 +75,7 @@ class Pass {
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
   bool password_in_doubt_ = false;
+  bool contents_tell_ = false;
   std::optional<Error> wrong_password_;  // what is to be said if it stays in doubt
 };
 

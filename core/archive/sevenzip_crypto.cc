@@ -81,11 +81,7 @@ class Decryptor {
 
 bool is_aes(const Coder& coder) { return coder.method == kAes; }
 
-bool any_encrypted(const Streams& streams) {
-  return std::any_of(streams.folders.begin(), streams.folders.end(), [](const Folder& folder) {
-    return std::any_of(folder.coders.begin(), folder.coders.end(), is_aes);
-  });
-}
+bool is_encrypted(const Folder& folder) { return std::any_of(folder.coders.begin(), folder.coders.end(), is_aes); }
 
 Result<Buffer> Decryptor::read_next_header() {
   std::byte start[kStart];
@@ -272,7 +268,9 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header
   if (id == kMainStreams) {
     INTACT_ASSIGN(streams, read_streams(reader));
   }
-  if (!header_encrypted_ && !(streams && any_encrypted(*streams))) return std::optional<DecryptedSevenzip>();
+  const std::size_t folders = streams ? streams->folders.size() : 0;
+  const auto encrypted = streams ? std::count_if(streams->folders.begin(), streams->folders.end(), is_encrypted) : 0;
+  if (!header_encrypted_ && encrypted == 0) return std::optional<DecryptedSevenzip>();
 
   std::vector<Buffer> packed;
   Padding padding;
@@ -312,8 +310,9 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header
   const std::uint32_t crc = crc32({start + 12, kStart - 12});
   std::memcpy(start + 8, &crc, sizeof crc);
   const std::size_t size = archive.size;
-  return std::optional(
-      DecryptedSevenzip{Bytes::own(std::move(archive.bytes), size), header_encrypted_ || padding.proves()});
+  return std::optional(DecryptedSevenzip{Bytes::own(std::move(archive.bytes), size),
+                                         header_encrypted_ || padding.proves(),
+                                         static_cast<std::size_t>(encrypted) == folders});
 }
 
 Result<std::optional<DecryptedSevenzip>> Decryptor::run() {

@@ -24,6 +24,8 @@ struct DecryptedSevenzip {
   Bytes archive;
   // Whether the password is known to be right. If not, data that cannot be unpacked may mean that it is wrong.
   bool proven = false;
+  // Whether all contents were encrypted, so that what can be unpacked tells that it is right.
+  bool contents_tell = false;
 };
 
 // Nothing if the input is no 7z, or nothing in it is encrypted. kPassword if a password is needed and not given, or is

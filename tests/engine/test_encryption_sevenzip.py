@@ -129,6 +129,15 @@ def test_a_wrong_password_does_not_pass_by_the_chance_that_many_streams_give_it(
         assert sum(not is_right(mounted, path, files) for path in files) == 1
 
 
+def test_a_file_that_is_not_encrypted_tells_nothing_of_the_password(tmp_path):
+    building.write_files(tmp_path, {"plain": b"for all to read"})
+    subprocess.run(["7zz", "a", "-bd", "app.7z", "plain"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    archive = packed(tmp_path, "-m0=Copy", "-ms=off", files={"secret": os.urandom(64)})  # whole blocks, so no padding
+    assert contents(intact.mount(archive, password="sesame"))["plain"] == b"for all to read"
+    with pytest.raises(intact.PasswordError, match="wrong password, or the archive is damaged"):
+        intact.mount(archive, password="wrong")
+
+
 def number(listed, at):
     """A number of 7z below 2^14, and where it ends."""
     first = listed[at]

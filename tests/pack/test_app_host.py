@@ -106,7 +106,7 @@ def test_where_there_is_no_room_for_the_engine_that_is_what_is_said(app):
 
 
 def test_a_relative_path_from_a_directory_that_is_gone_is_refused_in_one_line(app, tmp_path):
-    code = f"import os; os.mkdir('x'); os.chdir('x'); os.rmdir('../x'); os.execv({PYTHON!r}, ['python', '../app.pyz'])"
+    code = f"import os; os.mkdir('x'); os.chdir('x'); os.rmdir('../x'); os.execv({PYTHON!r}, [{PYTHON!r}, '../app.pyz'])"
     (tmp_path / "app.pyz").symlink_to(app)
     done = subprocess.run([PYTHON, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (

@@ -72,7 +72,8 @@ def unpack(kind, archive, directory):
         source = {"tar.zst": "zstd", "tar.lz4": "lz4"}.get(kind)
         content = run(source, "-dc", archive) if source else archive.read_bytes()
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            tar.extractall(directory, filter="fully_trusted")
+            tar.extraction_filter = lambda member, path: member  # the first releases of 3.11 know no filter=
+            tar.extractall(directory)
     elif kind == "cpio":
         run("cpio", "-i", "-d", "-m", "--quiet", cwd=directory, input=archive.read_bytes())
     elif kind == "iso":
