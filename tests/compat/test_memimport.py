@@ -69,8 +69,9 @@ def test_a_function_gives_libraries_too(build):
     assert memimport(data=content.__getitem__, fullname="seven").ask() == 7
 
 
-def test_too_little_is_an_error():
-    for arguments in ({}, {"data": b""}, {"fullname": "multi"}, {"fullname": "multi", "loader": object()}):
+def test_too_little_is_an_error(tmp_path):
+    nowhere = {"fullname": "multi", "origin": str(tmp_path / "multi.so")}
+    for arguments in ({}, {"data": b""}, {"fullname": "multi"}, {"fullname": "multi", "loader": object()}, nowhere):
         with pytest.raises(ValueError, match=r"^memimport\(\) needs"):
             memimport(**arguments)
 

@@ -6,6 +6,7 @@ modules are those of Linux, and paths have slashes. What differs, and why, is in
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 
@@ -92,6 +93,8 @@ def _spec(data: _Data | None, fullname: str, loader: Any, origin: str | None, is
             raise ValueError(f"memimport() needs data or an origin: {loader!r} has no get_filename")
     origin = origin or _UNKNOWN
     if loader is None:
+        if data is None and not os.path.isfile(origin):
+            raise ValueError(f"memimport() needs a loader, data or an origin that is a file, not {origin!r}")
         loader = ExtensionFileLoader(fullname, origin) if data is None else MemExtensionFileLoader(fullname, origin, data)
     if is_package is None:
         is_package = loader.is_package(fullname)
