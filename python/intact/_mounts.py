@@ -1,12 +1,10 @@
 """Mounting: from what the user names to a mount that import, files and ``sys.path`` know.
 
-Imports nothing that a starting interpreter has not loaded already: this runs at every start.
+Imports nothing that a starting interpreter has not loaded already: this runs at every start. Annotations are strings,
+since what makes them so for a whole module is a module itself.
 """
 
-from __future__ import annotations
-
 import _thread
-import errno
 import os
 import sys
 
@@ -26,10 +24,10 @@ if TYPE_CHECKING:
 # Held while a mount is shown or taken away, which several steps do; also while the process forks, so that a child finds them
 # done. Recursive: a finaliser or a signal handler may mount, too.
 _lock = _thread.RLock()
-_mounted: list[Mount] = []  # newest first; under _lock, or copied at once
-app: Mount | None = None  # that this process is, if it is one
-_on_path: set[str] = set()  # roots that we put on sys.path; under _lock
-_shown: set[str] = set()  # roots that sys.path was made to show; under _lock
+_mounted: "list[Mount]" = []  # newest first; under _lock, or copied at once
+app: "Mount | None" = None  # that this process is, if it is one
+_on_path: "set[str]" = set()  # roots that we put on sys.path; under _lock
+_shown: "set[str]" = set()  # roots that sys.path was made to show; under _lock
 
 
 class Mount(_engine.Mount):
@@ -42,8 +40,8 @@ class Mount(_engine.Mount):
     # What it was made of, source, prefixes and caps, until it is unmounted; and for bytes their copy in a file of
     # memory, once a child was started. Both are for _children.py.
     __slots__ = ("_copy", "_given")
-    _given: tuple[Any, tuple[str, ...], dict[str, Any]] | None
-    _copy: _Copy | None
+    _given: "tuple[Any, tuple[str, ...], dict[str, Any]] | None"
+    _copy: "_Copy | None"
 
     def unmount(self) -> bool:
         """Take the archive out of the tree; False if it was not mounted.
@@ -62,7 +60,7 @@ class Mount(_engine.Mount):
             _log("unmounted %s", self.root)
         return gone
 
-    def open(self, path: str) -> MemberFile:
+    def open(self, path: str) -> "MemberFile":
         """The member at `path`, relative to the root, as a binary file: reading, seeking, ``with``.
 
         An archive in an archive is mounted by it: ``mount(parent.open("x.whl"))``. Nothing is read before it is asked for.
@@ -72,7 +70,7 @@ class Mount(_engine.Mount):
 
         return MemberFile(self, path)
 
-    def __enter__(self) -> Mount:
+    def __enter__(self) -> "Mount":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -80,21 +78,21 @@ class Mount(_engine.Mount):
 
 
 def mount(
-    source: str | os.PathLike[str] | Buffer | MemberFile,
+    source: "str | os.PathLike[str] | Buffer | MemberFile",
     *,
-    name: str | None = None,
-    prefixes: tuple[str, ...] = (),
+    name: "str | None" = None,
+    prefixes: "tuple[str, ...]" = (),
     first: bool = False,
-    files: bool | None = None,
-    extract: str | os.PathLike[str] | None = None,
+    files: "bool | None" = None,
+    extract: "str | os.PathLike[str] | None" = None,
     shared: bool = True,
-    max_members: int | None = None,
-    max_member_size: int | None = None,
-    max_directory_size: int | None = None,
-    max_unpacked_size: int | None = None,
-    spill: str | os.PathLike[str] | None = None,
-    password: str | bytes | Callable[[], str | bytes | None] | None = None,
-) -> Mount:
+    max_members: "int | None" = None,
+    max_member_size: "int | None" = None,
+    max_directory_size: "int | None" = None,
+    max_unpacked_size: "int | None" = None,
+    spill: "str | os.PathLike[str] | None" = None,
+    password: "str | bytes | Callable[[], str | bytes | None] | None" = None,
+) -> "Mount":
     """Make an archive importable, and its files readable below its root.
 
     `source` is the path of an archive (wheel or zip; tar, 7z, iso9660, cpio, cab, xar, rar by way of libarchive) or of a
@@ -123,11 +121,13 @@ def mount(
     is broken or of no known format, PasswordError if the password is wrong, TagError for a wheel that is not for this
     interpreter, OSError if a path cannot be read, ValueError for a name that cannot be part of a path.
     """
-    opened: Any = source
-    inner: dict[str, Any] = {}
+    opened: "Any" = source
+    inner: "dict[str, Any]" = {}
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(os.fspath(source))
         if not path:
+            import errno
+
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         opened = root = os.path.abspath(path)
         name = root if name is None else name
@@ -146,7 +146,7 @@ def mount(
         "max_directory_size": max_directory_size,
         "max_unpacked_size": max_unpacked_size,
     }
-    options: dict[str, Any] = {cap: value for cap, value in caps.items() if value is not None}
+    options: "dict[str, Any]" = {cap: value for cap, value in caps.items() if value is not None}
     if not shared:
         options["shared"] = False
     if extract is not None:
@@ -163,7 +163,7 @@ def mount(
     return _show(mounted, (root if inner else opened, tuple(prefixes), options))
 
 
-def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) -> Mount:
+def _show(mounted: "Mount", given: "tuple[Any, tuple[str, ...], dict[str, Any]]") -> "Mount":
     """Make an opened archive visible."""
     mounted._given, mounted._copy = given, None
     with _lock:
@@ -174,7 +174,7 @@ def _show(mounted: Mount, given: tuple[Any, tuple[str, ...], dict[str, Any]]) ->
     return mounted
 
 
-def adopt(attached: _engine.Mount) -> Mount:
+def adopt(attached: "_engine.Mount") -> "Mount":
     """The Mount of what the engine has mounted already, under a root that stands on ``sys.path``."""
     mounted = Mount(attached, attached.root, attached.name, ())
     mounted._given, mounted._copy = (mounted.root, (), {}), None
@@ -185,7 +185,7 @@ def adopt(attached: _engine.Mount) -> Mount:
     return mounted
 
 
-def mounts() -> tuple[Mount, ...]:
+def mounts() -> "tuple[Mount, ...]":
     """The mounts that this interpreter made and has not unmounted, newest first."""
     return tuple(_mounted)
 
@@ -246,17 +246,17 @@ def _follow_tree() -> bool:
         _lock.release()
 
 
-def _log(message: str, root: str, counted: Mount | None = None) -> None:
+def _log(message: str, root: str, counted: "Mount | None" = None) -> None:
     """Log, without being the reason that `logging` is imported."""
     logging = sys.modules.get("logging")
     if logging is not None:
         logging.getLogger("intact").debug(message, root, *(() if counted is None else (len(counted),)))
 
 
-def _handing_over(function: Callable[..., Any], module: str) -> Callable[..., Any]:
+def _handing_over(function: "Callable[..., Any]", module: str) -> "Callable[..., Any]":
     """`function` of that module, which starts programs, such that a python among them is handed the mounts."""
 
-    def start(*arguments: Any, **options: Any) -> Any:
+    def start(*arguments: "Any", **options: "Any") -> "Any":
         if not _mounted:
             return function(*arguments, **options)
         from intact import _children
@@ -275,7 +275,7 @@ def _watch_forks() -> None:
     os.register_at_fork(after_in_child=_engine._after_fork)
 
 
-def _find_patching(name: str) -> ModuleSpec | None:
+def _find_patching(name: str) -> "ModuleSpec | None":
     from intact import _patching
 
     return _patching.find_spec(name)

@@ -7,8 +7,6 @@
 Nothing here is imported by ``import intact``.
 """
 
-from __future__ import annotations
-
 import importlib
 import sys
 
@@ -27,7 +25,7 @@ _LAYERS = {
 }
 
 
-def enable(name: str) -> ModuleType:
+def enable(name: str) -> "ModuleType":
     """Have ``import NAME`` give ours from now on, in this interpreter, and return it.
 
     `name` is "memimport", "memory_importer" (with ``memory_importer.physfs``), "physfs" or "zipextimporter" (with

@@ -5,11 +5,8 @@ Takes the place of the package memory_importer 0.2.0. What a module's attributes
 intact.mount(). What differs, and why, is in docs/compat.md.
 """
 
-from __future__ import annotations
-
 import marshal
-from importlib import _bootstrap_external
-from importlib.machinery import ModuleSpec
+from importlib import _bootstrap, _bootstrap_external
 
 from intact.compat import physfs
 
@@ -22,6 +19,7 @@ __author__ = "intact"
 __all__ = ["PhysfsImporter", "physfs"]
 
 _SCHEME = "physfs://"
+ModuleSpec = _bootstrap.ModuleSpec  # importlib.machinery's, whose import costs more than that of a small module
 # PEP 420's path of a namespace package, for which importlib has no public name.
 _NamespacePath = _bootstrap_external._NamespacePath  # type: ignore[attr-defined]
 
@@ -45,14 +43,14 @@ class PhysfsImporter:
                 pass  # it was done
             physfs.mount(archive[0])
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> "ModuleSpec | None":
         """The spec of a module: of the directory NAME, else NAME.pyc, else NAME.py. None if there is none."""
         if self.debug:
             given = {"path": path, "target": target}
             shown = "".join(f", {name}={value}" for name, value in given.items() if value is not None)
             print(f"find_spec(fullname='{fullname}'{shown})")
         place = fullname.replace(".", "/")
-        found = _first(place, "", ".pyc", ".py") if place else None
+        found = _first(place, "", ".pyc", ".py")
         if found is None:
             if self.debug:
                 print("Exception: not a module in physfs")
@@ -65,13 +63,13 @@ class PhysfsImporter:
         spec.submodule_search_locations = path  # type: ignore[assignment]
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def create_module(self, spec: "ModuleSpec") -> None:
         """Nothing of its own: the import system makes the module."""
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         """Run the module's code; nothing for a namespace package."""
         path = _origin(module).replace(_SCHEME, "")
-        content, inner, found = physfs._search(physfs._mounted or (), path)
+        content, inner, found = physfs._find(physfs._mounted or (), path)
         if isinstance(found, str):
             data = physfs.cat(path)  # which raises what is to be raised
         elif found[0] or content is None:  # a directory, where cat() would go on to what older mounts have
@@ -79,21 +77,22 @@ class PhysfsImporter:
         else:
             data = physfs._read(content, inner)
         if path.endswith(".pyc"):
-            code = marshal.loads(memoryview(data)[16:])
+            code = marshal.loads(data[16:])
         else:
             code = compile(data, "<string>", "exec", dont_inherit=True)
         exec(code, module.__dict__)
 
 
-def _first(stem: str, *suffixes: str) -> str | None:
-    every = physfs._mounted or ()
-    for suffix in suffixes:
-        if not isinstance(physfs._search(every, stem + suffix)[2], str):
-            return stem + suffix
+def _first(stem: str, *suffixes: str) -> "str | None":
+    every, path = physfs._mounted or (), physfs._normal(stem)
+    if path:
+        for suffix in suffixes:
+            if not isinstance(physfs._find(every, path + suffix)[2], str):
+                return stem + suffix
     return None
 
 
-def _origin(module: ModuleType) -> str:
+def _origin(module: "ModuleType") -> str:
     origin = module.__spec__.origin if module.__spec__ else None
     if origin is None:
         raise ImportError(f"module {module.__name__!r} was not found by PhysfsImporter", name=module.__name__)

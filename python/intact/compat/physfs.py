@@ -8,8 +8,6 @@ The order of a search and which of several errors is told are PhysicsFS's (https
 mount is asked in turn, and the last one's reason counts.
 """
 
-from __future__ import annotations
-
 import _thread
 import os
 import stat as _mode
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     # (directory, size, mtime, mode), and of a file on disk also ctime and atime
     _Entry = tuple[bool, int, int, int] | tuple[bool, int, int, int, int, int]
+    _Found = tuple[_engine.Mount | "_Directory" | None, str, _Entry | str]
 
 __version__ = "0.2.0"  # programs pin it
 __author__ = "intact"
@@ -68,13 +67,13 @@ class PHYSFS_FileType:
     """What stat() says that a file is: a number with a name, equal to it, as pybind11 makes enumerations."""
 
     __slots__ = ("_value",)
-    __members__: ClassVar[dict[str, PHYSFS_FileType]]
-    PHYSFS_FILETYPE_REGULAR: ClassVar[PHYSFS_FileType]
-    PHYSFS_FILETYPE_DIRECTORY: ClassVar[PHYSFS_FileType]
-    PHYSFS_FILETYPE_SYMLINK: ClassVar[PHYSFS_FileType]
-    PHYSFS_FILETYPE_OTHER: ClassVar[PHYSFS_FileType]
+    __members__: "ClassVar[dict[str, PHYSFS_FileType]]"
+    PHYSFS_FILETYPE_REGULAR: "ClassVar[PHYSFS_FileType]"
+    PHYSFS_FILETYPE_DIRECTORY: "ClassVar[PHYSFS_FileType]"
+    PHYSFS_FILETYPE_SYMLINK: "ClassVar[PHYSFS_FileType]"
+    PHYSFS_FILETYPE_OTHER: "ClassVar[PHYSFS_FileType]"
 
-    def __init__(self, value: SupportsIndex) -> None:
+    def __init__(self, value: "SupportsIndex") -> None:
         self._value = index(value)
 
     @property
@@ -111,7 +110,7 @@ class PHYSFS_Stat:
     """What stat() gives: `filetype`, `filesize` in bytes, and times in seconds since the epoch, -1 where unknown."""
 
     __slots__ = ("accesstime", "createtime", "filesize", "filetype", "modtime")
-    filetype: PHYSFS_FileType
+    filetype: "PHYSFS_FileType"
     filesize: int
     modtime: int
     createtime: int
@@ -127,7 +126,7 @@ class _Directory:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def _stat(self, path: str) -> _Entry | None:
+    def _stat(self, path: str) -> "_Entry | None":
         place = self._path
         try:
             found = os.stat(place)
@@ -141,7 +140,7 @@ class _Directory:
         mode, times = found.st_mode, (int(found.st_ctime), int(found.st_atime))
         return (_mode.S_ISDIR(mode), found.st_size, int(found.st_mtime), mode, *times)
 
-    def _list(self, path: str) -> list[str]:
+    def _list(self, path: str) -> "list[str]":
         try:
             return os.listdir(f"{self._path}/{path}")
         except OSError:
@@ -158,14 +157,14 @@ class _Directory:
 class _Mounted:
     __slots__ = ("content", "point", "source")
 
-    def __init__(self, source: str, point: str, content: _engine.Mount | _Directory) -> None:
+    def __init__(self, source: str, point: str, content: "_engine.Mount | _Directory") -> None:
         self.source = source  # what unmount() calls it
         self.point = point  # normal, so "" for the root
         self.content = content
 
 
 # In the order of search; None while not initialised. Replaced whole, under the lock, so that readers take none.
-_mounted: tuple[_Mounted, ...] | None = None
+_mounted: "tuple[_Mounted, ...] | None" = None
 _lock = _thread.RLock()  # also for a finaliser that runs meanwhile
 
 
@@ -196,7 +195,7 @@ def mount(source: str, mountPoint: str = "/", appendToPath: bool = False) -> Non
     _mount(source, source, mountPoint, appendToPath)
 
 
-def mount_memory(buf: Buffer, bufName: str, mountPoint: str = "/", appendToPath: bool = False) -> None:
+def mount_memory(buf: "Buffer", bufName: str, mountPoint: str = "/", appendToPath: bool = False) -> None:
     """Add an archive in memory, any contiguous buffer, which is kept alive and not copied. unmount() calls it `bufName`."""
     if isinstance(buf, str) or buf is None:
         raise TypeError(f"mount_memory(): a bytes-like object is required, not {type(buf).__name__!r}")
@@ -215,7 +214,7 @@ def unmount(oldSource: str) -> None:
     gone[0].content._detach()
 
 
-def ls(dir: str = "/") -> list[str]:
+def ls(dir: str = "/") -> "list[str]":
     """The names in a directory of all mounts, sorted; none if there is no such directory."""
     every, path, names = _all(), _normal(_text(dir)), set[str]()
     if path is None:
@@ -234,7 +233,7 @@ def ls(dir: str = "/") -> list[str]:
     return sorted(names)
 
 
-def stat(file: str) -> PHYSFS_Stat:
+def stat(file: str) -> "PHYSFS_Stat":
     """Type, size and times of a file or directory.
 
     Raises PhysfsNotFound if there is none, PhysfsRuntimeError for an illegal path, a link, or if nothing is mounted.
@@ -266,7 +265,7 @@ def cat(file: str) -> bytes:
 read = cat
 
 
-def _read(content: _engine.Mount | _Directory, path: str) -> bytes:
+def _read(content: "_engine.Mount | _Directory", path: str) -> bytes:
     try:
         return content.read(path)
     except (MemberError, PasswordError, OSError, ValueError) as error:
@@ -274,13 +273,13 @@ def _read(content: _engine.Mount | _Directory, path: str) -> bytes:
         raise PhysfsRuntimeError(f"Error condition in reading. Reason: [{reason}]") from error
 
 
-def _all() -> tuple[_Mounted, ...]:
+def _all() -> "tuple[_Mounted, ...]":
     if _mounted is None:
         raise PhysfsUninitialedError
     return _mounted
 
 
-def _mount(source: str, given: str | Buffer, point: str, append: bool) -> None:
+def _mount(source: str, given: "str | Buffer", point: str, append: bool) -> None:
     global _mounted
     normal = _normal(_text(point))
     if not isinstance(append, bool):
@@ -295,7 +294,7 @@ def _mount(source: str, given: str | Buffer, point: str, append: bool) -> None:
         _mounted = every + new if append else new + every
 
 
-def _open(given: str | Buffer, name: str) -> _engine.Mount | _Directory:
+def _open(given: "str | Buffer", name: str) -> "_engine.Mount | _Directory":
     try:
         if isinstance(given, str) and os.path.isdir(given):
             return _Directory(os.path.abspath(given))
@@ -309,13 +308,14 @@ def _open(given: str | Buffer, name: str) -> _engine.Mount | _Directory:
         raise _failure(_strerror(error)) from error
 
 
-def _search(
-    every: tuple[_Mounted, ...], file: str, files: bool = False
-) -> tuple[_engine.Mount | _Directory | None, str, _Entry | str]:
-    """(content, path in it, entry) of the first mount that has `file`, where `files` is set as a file; else the reason."""
+def _search(every: "tuple[_Mounted, ...]", file: str, files: bool = False) -> "_Found":
+    """What _find() finds of a path as programs write it."""
     path = _normal(file)
-    if path is None:
-        return None, "", _ILLEGAL
+    return (None, "", _ILLEGAL) if path is None else _find(every, path, files)
+
+
+def _find(every: "tuple[_Mounted, ...]", path: str, files: bool = False) -> "_Found":
+    """(content, path in it, entry) of the first mount that has `path`, where `files` is set as a file; else the reason."""
     if not path and not files:
         return None, "", _ABOVE
     reason = _NOT_FOUND if files else "not mounted"
@@ -339,25 +339,25 @@ def _search(
     return None, "", reason
 
 
-def _entry(content: _engine.Mount | _Directory, path: str) -> _Entry | None:
+def _entry(content: "_engine.Mount | _Directory", path: str) -> "_Entry | None":
     try:
         return content._stat(path)
     except ValueError:  # no Unicode; or another thread has unmounted it
         return None
 
 
-def _below(point: str, path: str) -> str | None:
+def _below(point: str, path: str) -> "str | None":
     """`path` as seen from a mount point; None where it is not below it."""
     if not point or path == point:
         return path[len(point) :]
     return path[len(point) + 1 :] if path.startswith(point + "/") else None
 
 
-def _is_link(entry: _Entry | None) -> bool:
+def _is_link(entry: "_Entry | None") -> bool:
     return entry is not None and entry[3] & 0o170000 == 0o120000
 
 
-def _normal(path: str) -> str | None:
+def _normal(path: str) -> "str | None":
     """The path as members are named; None if PhysicsFS refuses it. Of several components it does not judge the last."""
     if path[:1] in "/." or path[-1:] == "/" or "//" in path or "/." in path:
         parts = [part for part in path.split("/") if part]
@@ -367,7 +367,7 @@ def _normal(path: str) -> str | None:
     return None if ":" in path or "\\" in path else path
 
 
-def _text(argument: str | bytes | bytearray) -> str:
+def _text(argument: "str | bytes | bytearray") -> str:
     """A str that has a UTF-8, or bytes, which the original takes as well."""
     if isinstance(argument, (bytes, bytearray)):
         return os.fsdecode(bytes(argument))
@@ -381,15 +381,15 @@ def _text(argument: str | bytes | bytearray) -> str:
     return argument
 
 
-def _missing(message: str, reason: object, file: str) -> Exception:
+def _missing(message: str, reason: object, file: str) -> "Exception":
     return PhysfsNotFound(f"Not Found: '{file}'") if reason == _NOT_FOUND else PhysfsRuntimeError(message % reason)
 
 
-def _failure(reason: str) -> PhysfsRuntimeError:
+def _failure(reason: str) -> "PhysfsRuntimeError":
     return PhysfsRuntimeError(f"Failure. Reason: [{reason}]")
 
 
-def _strerror(error: OSError) -> str:
+def _strerror(error: "OSError") -> str:
     """PhysicsFS's text for it."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return _NOT_FOUND
