@@ -1,7 +1,5 @@
 """The application of an app: what runs once its payload is mounted (docs/formats/app.md)."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import os
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from intact import _engine
 
 
-def settle(booted: _engine.Mount, config: dict[str, Any], at: int, fresh: bool = True) -> None:
+def settle(booted: "_engine.Mount", config: "dict[str, Any]", at: int, fresh: bool = True) -> None:
     """Make the mounted app what this process is.
 
     at: where in ``sys.path`` its root and the paths of its ``.pth`` files go.
@@ -61,12 +59,12 @@ def _collect_little(full_before: int) -> None:
         gc.disable()
 
 
-def run(config: dict[str, Any]) -> int:
+def run(config: "dict[str, Any]") -> int:
     """Run the program of `config`; the exit code, while SystemExit passes through.
 
     entry: "module:function", "module", or None for an interpreter.
     """
-    entry: str | None = config["entry"]
+    entry: "str | None" = config["entry"]
     interpreter = os.environ.pop("INTACT_INTERPRETER", "0")  # this app's, not that of apps which it starts
     if entry is None or interpreter not in ("", "0"):
         return _interpreter(sys.argv[1:])
@@ -74,7 +72,7 @@ def run(config: dict[str, Any]) -> int:
     return _run.run_function(module, function) if function else _run.run_module(module)
 
 
-def _leave_site_packages() -> list[str]:
+def _leave_site_packages() -> "list[str]":
     """Cut from ``sys.path`` what site appends, and return it: all that follows the standard library's own entries."""
     library: str = sys._stdlib_dir  # type: ignore[attr-defined]
     standard = [i for i, path in enumerate(sys.path) if path == library or path.endswith("/lib-dynload")]
@@ -84,7 +82,7 @@ def _leave_site_packages() -> list[str]:
     return left
 
 
-def _forget_modules(directories: list[str]) -> None:
+def _forget_modules(directories: "list[str]") -> None:
     """Take modules in `directories`, and the finders that they made, out of sight: the app is to import its own.
 
     Start-up code of the host (``.pth`` files, sitecustomize) imported them. They live on in whatever holds them.
@@ -97,7 +95,7 @@ def _forget_modules(directories: list[str]) -> None:
         del sys.modules[name]
 
 
-def _place(module: Any) -> str:
+def _place(module: "Any") -> str:
     """The file of a module, or a directory of a namespace; asked in a way that no lazy module takes for its use."""
     try:
         known = object.__getattribute__(module, "__dict__")
@@ -106,7 +104,7 @@ def _place(module: Any) -> str:
     return str(known.get("__file__") or next(iter(known.get("__path__") or ()), ""))
 
 
-def _interpreter(arguments: list[str]) -> int:
+def _interpreter(arguments: "list[str]") -> int:
     """What ``python`` does with `arguments`, of its options -m and -c."""
     if arguments and arguments[0][:2] in ("-m", "-c"):
         kind, glued = arguments[0][:2], arguments[0][2:]

@@ -1,14 +1,12 @@
 """Whether a wheel is for this interpreter, asked before anything of it is visible (PEP 425, PEP 600, PEP 656)."""
 
-from __future__ import annotations
-
 import os
 import sys
 
 from intact._engine import Mount, TagError
 
 
-def check(mount: Mount) -> None:
+def check(mount: "Mount") -> None:
     """Raise TagError unless one of the wheel's tags fits. What is no wheel passes.
 
     The tags are those of the file name; an archive with another name that holds one wheel is asked for its WHEEL file.
@@ -23,13 +21,13 @@ def check(mount: Mount) -> None:
     raise error
 
 
-def misfits(mount: Mount) -> list[str]:
+def misfits(mount: "Mount") -> "list[str]":
     """Of all wheels in an archive: those that are not for this interpreter, with what they are for."""
     wrong = [(wheel.partition("-")[0], _misfit(mount, wheel)) for wheel in _wheels(mount)]
     return [f"{name} is for {tags}" for name, tags in wrong if tags is not None]
 
 
-def _wheels(mount: Mount) -> list[str]:
+def _wheels(mount: "Mount") -> "list[str]":
     """The stem of the file name of a wheel; of another archive the directories of metadata that wheels left in it."""
     base = os.path.basename(mount.root)
     if base.endswith(".whl") and base.count("-") >= 4:
@@ -37,18 +35,18 @@ def _wheels(mount: Mount) -> list[str]:
     return [name for name in mount._list("") if name.endswith(".dist-info")]
 
 
-def _misfit(mount: Mount, wheel: str) -> str | None:
+def _misfit(mount: "Mount", wheel: str) -> "str | None":
     tags = _metadata_tags(mount, wheel + "/WHEEL") if wheel.endswith(".dist-info") else _expand(wheel)
     return ", ".join(map("-".join, tags)) if tags and not any(_fits(*tag) for tag in tags) else None
 
 
-def _expand(stem: str) -> list[tuple[str, str, str]]:
+def _expand(stem: str) -> "list[tuple[str, str, str]]":
     """The tags of "name-1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"."""
     pythons, abis, platforms = stem.rsplit("-", 3)[1:]
     return [(p, a, f) for p in pythons.split(".") for a in abis.split(".") for f in platforms.split(".")]
 
 
-def _metadata_tags(mount: Mount, path: str) -> list[tuple[str, str, str]]:
+def _metadata_tags(mount: "Mount", path: str) -> "list[tuple[str, str, str]]":
     if path not in mount:
         return []
     lines = mount.read(path).decode("utf-8", "replace").splitlines()

@@ -10,6 +10,7 @@ import mmap
 import os
 import pathlib
 import pkgutil
+import subprocess
 import sys
 import weakref
 import zipfile
@@ -398,3 +399,16 @@ def test_bytes_that_their_owner_changes_are_still_an_archive():
     data[data.index(b"one")] ^= 1
     with pytest.raises(intact.MemberError, match="CRC-32"):
         mounted.read("a.txt")
+
+
+def test_importing_intact_and_mounting_load_nothing_else(tmp_path):
+    """Every start pays for it. gc is built in; what else is there was loaded by the starting interpreter."""
+    archive = tmp_path / "app.zip"
+    archive.write_bytes(building.zip_bytes({"module.py": "n = 1\n"}))
+    site = os.path.dirname(os.path.dirname(intact.__file__))
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); before = {*sys.modules}; import intact; intact.mount(sys.argv[2]); "
+        "print(*sorted({*sys.modules} - before))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code, site, archive], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["gc", "intact", "intact._engine", "intact._mounts", "intact._tags"]
