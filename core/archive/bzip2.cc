@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 
@@ -22,18 +23,21 @@ struct Library {
 
   bool usable() const { return init != nullptr && decompress != nullptr && end != nullptr; }
 
-  static const Library& get() {
-    static const Library library = [] {
-      Library loaded;
-      void* handle = dlopen("libbz2.so.1.0", RTLD_NOW | RTLD_LOCAL);
-      if (handle == nullptr) handle = dlopen("libbz2.so.1", RTLD_NOW | RTLD_LOCAL);
-      if (handle == nullptr) return loaded;
-      loaded.init = reinterpret_cast<decltype(loaded.init)>(dlsym(handle, "BZ2_bzDecompressInit"));
-      loaded.decompress = reinterpret_cast<decltype(loaded.decompress)>(dlsym(handle, "BZ2_bzDecompress"));
-      loaded.end = reinterpret_cast<decltype(loaded.end)>(dlsym(handle, "BZ2_bzDecompressEnd"));
-      return loaded;
-    }();
-    return library;
+  // Null if the library cannot be loaded, which need not be so the next time.
+  static const Library* get() {
+    static std::atomic<const Library*> known{nullptr};
+    if (const Library* const loaded = known.load()) return loaded;
+    void* handle = dlopen("libbz2.so.1.0", RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) handle = dlopen("libbz2.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) return nullptr;
+    Library made;
+    made.init = reinterpret_cast<decltype(made.init)>(dlsym(handle, "BZ2_bzDecompressInit"));
+    made.decompress = reinterpret_cast<decltype(made.decompress)>(dlsym(handle, "BZ2_bzDecompress"));
+    made.end = reinterpret_cast<decltype(made.end)>(dlsym(handle, "BZ2_bzDecompressEnd"));
+    if (!made.usable()) return nullptr;
+    auto library = std::make_unique<const Library>(made);
+    const Library* before = nullptr;
+    return known.compare_exchange_strong(before, library.get()) ? library.release() : before;
   }
 };
 
@@ -41,11 +45,11 @@ struct Library {
 
 // One call moves at most 4 GiB; one byte past the end of `target` tells data that goes on.
 std::optional<std::string> unpack_bzip2(std::span<const std::byte> packed, std::span<std::byte> target) {
-  const Library& library = Library::get();
-  if (!library.usable()) return "libbz2.so.1.0 is not on this system";
+  const Library* const library = Library::get();
+  if (library == nullptr) return "libbz2.so.1.0 cannot be loaded";
   bz_stream stream{};
-  if (library.init(&stream, 0, 0) != BZ_OK) return "no memory for the decoder";
-  const std::unique_ptr<bz_stream, int (*)(bz_stream*)> end(&stream, library.end);
+  if (library->init(&stream, 0, 0) != BZ_OK) return "no memory for the decoder";
+  const std::unique_ptr<bz_stream, int (*)(bz_stream*)> end(&stream, library->end);
   constexpr std::size_t kMost = std::numeric_limits<unsigned>::max();
   std::size_t in = 0, out = 0;
   char past_end = 0;
@@ -56,7 +60,7 @@ std::optional<std::string> unpack_bzip2(std::span<const std::byte> packed, std::
     stream.next_out = full ? &past_end : reinterpret_cast<char*>(target.data()) + out;
     stream.avail_out = full ? 1 : static_cast<unsigned>(std::min(target.size() - out, kMost));
     const unsigned in_before = stream.avail_in, out_before = stream.avail_out;
-    const int status = library.decompress(&stream);
+    const int status = library->decompress(&stream);
     if (status != BZ_OK && status != BZ_STREAM_END) return "broken bzip2 data";
     if (full && stream.avail_out == 0) return "bzip2 data goes on past the stated size";
     in += in_before - stream.avail_in;

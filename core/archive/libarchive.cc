@@ -48,10 +48,7 @@ Result<Unwrapped> unwrap(const Input& source, const std::string& name, const Ope
 Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptions& options) {
   INTACT_ASSIGN(auto input, Input::open(source));
   if (!input || input->size() == 0) return std::unique_ptr<Archive>();
-  const Libarchive* const library = Libarchive::get();
-  if (library == nullptr) {
-    return Error{ErrorCode::kArchive, "no zip, and libarchive.so.13, which reads other formats, is not on this system"};
-  }
+  INTACT_ASSIGN(const Libarchive* const library, Libarchive::get());
   INTACT_ASSIGN(const Unwrapped unwrapped, unwrap(*input, source.name, options));
   auto archive =
       std::make_unique<SequentialArchive>(source.name, *std::move(input), Spill(source.name, options.spill_directory));

@@ -2,31 +2,42 @@
 
 #include <dlfcn.h>
 
-#include <optional>
+#include <atomic>
+#include <memory>
 
 namespace intact {
 
 namespace {
 
-std::optional<Libarchive> load() {
+Result<Libarchive> load() {
+  const auto failure = [] {
+    const char* const why = dlerror();
+    return Error{ErrorCode::kArchive, std::string("no zip, and what reads other formats cannot be loaded: ") +
+                                          (why == nullptr ? "libarchive.so.13" : why)};
+  };
   void* const handle = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return std::nullopt;
+  if (handle == nullptr) return failure();
   Libarchive library;
-  bool complete = true;
 #define INTACT_LOAD(name)                                                        \
   library.name = reinterpret_cast<decltype(library.name)>(dlsym(handle, #name)); \
-  complete = complete && library.name != nullptr;
+  if (library.name == nullptr) return failure();
   INTACT_LIBARCHIVE_FUNCTIONS(INTACT_LOAD)
 #undef INTACT_LOAD
-  if (!complete) return std::nullopt;
   return library;
 }
 
+std::atomic<const Libarchive*> loaded{nullptr};
+
 }  // namespace
 
-const Libarchive* Libarchive::get() {
-  static const std::optional<Libarchive> library = load();
-  return library ? &*library : nullptr;
+// Without a lock, which a child forked meanwhile might find held; threads that load at once load the same.
+Result<const Libarchive*> Libarchive::get() {
+  if (const Libarchive* const known = loaded.load()) return known;
+  INTACT_ASSIGN(const Libarchive library, load());
+  auto made = std::make_unique<const Libarchive>(library);
+  const Libarchive* before = nullptr;
+  if (loaded.compare_exchange_strong(before, made.get())) return made.release();
+  return before;
 }
 
 std::string Libarchive::reason(archive* reader) const {

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "core/base/result.h"
+
 namespace intact {
 
 #define INTACT_LIBARCHIVE_FUNCTIONS(X)    \
@@ -54,6 +56,7 @@ namespace intact {
   X(archive_entry_filetype)               \
   X(archive_entry_mode)                   \
   X(archive_entry_mtime)                  \
+  X(archive_entry_nlink)                  \
   X(archive_entry_size)                   \
   X(archive_entry_size_is_set)            \
   X(archive_entry_is_encrypted)
@@ -63,15 +66,16 @@ struct Libarchive {
   INTACT_LIBARCHIVE_FUNCTIONS(INTACT_DECLARE)
 #undef INTACT_DECLARE
 
-  // Null if the library is not on this system, or is too old to have them all.
-  static const Libarchive* get();
+  // Loads the library when it is asked first. kArchive if that fails, which need not be so the next time.
+  static Result<const Libarchive*> get();
 
   // Why the reader's last call failed.
   std::string reason(archive* reader) const;
 };
 
 struct FreeReader {
-  void operator()(archive* reader) const { Libarchive::get()->archive_read_free(reader); }
+  decltype(&::archive_read_free) free = nullptr;
+  void operator()(archive* reader) const { free(reader); }
 };
 using ReaderPtr = std::unique_ptr<archive, FreeReader>;
 

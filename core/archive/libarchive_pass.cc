@@ -19,6 +19,7 @@ using Where = SequentialArchive::Where;
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;         // bytes copied at once
 constexpr std::uint64_t kAskEvery = std::uint64_t{8} << 20;  // bytes of contents between two questions whether to go on
+constexpr std::size_t kMostLinked = 50'000;                  // for which libarchive takes some two seconds
 constexpr std::uint64_t kHeader = 512;                       // bytes that a member counts as beside its contents
 constexpr std::size_t kMostLink = 4095;                      // bytes of a symbolic link's target (PATH_MAX)
 constexpr std::string_view kElfMagic = "\177ELF";
@@ -57,7 +58,7 @@ void Pass::support_formats() {
 
 Result<bool> Pass::run() {
   const Utf8Locale locale;
-  reader_.reset(library_.archive_read_new());
+  reader_ = ReaderPtr(library_.archive_read_new(), {library_.archive_read_free});
   if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
   support_formats();
   auto members = read_members();
@@ -92,6 +93,11 @@ Result<void> Pass::add(archive_entry* header) {
   INTACT_TRY(ask_whether_to_go_on(kHeader));
   if (archive_.entries().size() + archive_.unreachable() >= options_.limits.members)
     return Error{ErrorCode::kArchive, "more members than the limit of " + std::to_string(options_.limits.members)};
+  // libarchive looks for each such member of a cpio among all that came before and still have links to come.
+  if (format() == ARCHIVE_FORMAT_CPIO && library_.archive_entry_nlink(header) > 1 && ++linked_ > kMostLinked) {
+    return Error{ErrorCode::kArchive,
+                 "more files with hard links, or directories, than " + std::to_string(kMostLinked) + " in a cpio"};
+  }
   if (!path || !known) {
     // "." is the root itself, which every archive has.
     if (stored_name == nullptr || type != AE_IFDIR || normal_path(stored_name) != "/") archive_.leave_out();

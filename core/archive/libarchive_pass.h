@@ -74,6 +74,7 @@ class Pass {
   std::uint64_t unpacked_ = 0;
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
+  std::size_t linked_ = 0;
   bool password_in_doubt_ = false;
   bool contents_tell_ = false;
   std::optional<Error> wrong_password_;  // what is to be said if it stays in doubt

@@ -33,7 +33,7 @@ void support_filters(const Libarchive& library, archive* reader) {
 }  // namespace
 
 Result<bool> Unpacking::begin() {
-  reader_.reset(library_.archive_read_new());
+  reader_ = ReaderPtr(library_.archive_read_new(), {library_.archive_read_free});
   if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
   support_filters(library_, reader_.get());
   library_.archive_read_support_format_raw(reader_.get());

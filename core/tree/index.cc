@@ -29,12 +29,14 @@ std::string_view stem_of(std::string_view name) { return name.substr(0, name.fin
 
 }  // namespace
 
-Index::Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules)
+Index::Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules, std::size_t most)
     : archive_(archive), prefixes_(std::move(prefixes)), suffixes_(rules.extension_suffixes) {
   directories_.emplace_back();
   last_runs_.push_back(kNone);
   put_directories(64);
-  for (std::size_t i = 0; i < archive.size();) i = add_run(i);
+  std::size_t next = 0;
+  while (next < archive.size() && directories_.size() - 1 <= most) next = add_run(next);
+  whole_ = next == archive.size() && directories_.size() - 1 <= most;
   // Nothing is added any more.
   directories_.shrink_to_fit();
   runs_.shrink_to_fit();

@@ -70,7 +70,10 @@ struct Module {
 
 class Index {
  public:
-  Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules);
+  // Of more directories than `most` it knows only some.
+  Index(const Archive& archive, std::vector<std::string> prefixes, const ImportRules& rules,
+        std::size_t most = SIZE_MAX);
+  bool whole() const { return whole_; }
 
   Node node(std::uint32_t number) const;
   // One more than the greatest number of a node.
@@ -156,6 +159,7 @@ class Index {
   Lazy<std::vector<std::uint32_t>> files_;
   Lazy<std::vector<std::uint32_t>> shared_objects_;
   bool has_bytecode_cache_ = false;
+  bool whole_ = false;
 };
 
 }  // namespace intact

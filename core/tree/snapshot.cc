@@ -56,8 +56,8 @@ void Snapshot::add_top_level_names() {
     }
   }
   top_level_.resize(slots_for(names.size()));
-  for (const auto& [hash, mount] : names)
-    put_slot(std::span(top_level_), hash, mount, [&](std::uint32_t other) { return other == mount; });
+  for (const Slot& name : names)
+    put_slot(std::span(top_level_), name.hash, name.number, [&](std::uint32_t mount) { return mount == name.number; });
 }
 
 std::vector<const Mount*> Snapshot::top_level(std::string_view name) const {

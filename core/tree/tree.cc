@@ -54,7 +54,7 @@ Mount::Mount(std::unique_ptr<Archive> archive, MountOptions options, const Impor
       archive_(std::move(archive)),
       options_(std::move(options)),
       real_root_(follow_links(options_.root)),
-      index_(*archive_, options_.prefixes, rules) {}
+      index_(*archive_, options_.prefixes, rules, options_.most_directories) {}
 
 std::string Mount::path_of(std::uint32_t node) const {
   const std::string_view path = index_.node(node).path;

@@ -46,6 +46,7 @@ struct MountOptions {
   bool files = true;                  // the redirect answers below the root
   std::string extract_directory;      // where shared objects go if memory may not be executed; empty: nowhere
   Viewer owner = kEveryone;
+  std::size_t most_directories = SIZE_MAX;  // as in Index
 
   bool shown_to(Viewer viewer) const { return owner == kEveryone || owner == viewer || viewer == kAnyone; }
 };

@@ -144,11 +144,16 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   if (format == "directory") options.files = false;
   // What an app has for this interpreter alone (docs/formats/app.md) lies in a directory named after its ABI.
   if (format == "app") options.prefixes.push_back(".intact/" + abi_tag(state.rules));
+  options.most_directories = limits.members;
+  auto mount = std::make_shared<const Mount>(*std::move(archive), options, state.rules);
+  if (!mount->index().whole()) {
+    const std::string most = std::to_string(limits.members);
+    return raise(state, Error{ErrorCode::kArchive, "more directories than the limit of " + most, options.name});
+  }
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
-  new (&mount_cast(self)->options) MountOptions(options);
-  new (&mount_cast(self)->mount)
-      MountPtr(std::make_shared<const Mount>(*std::move(archive), std::move(options), state.rules));
+  new (&mount_cast(self)->options) MountOptions(std::move(options));
+  new (&mount_cast(self)->mount) MountPtr(std::move(mount));
   new (&mount_cast(self)->password) std::shared_ptr<const Secret>(std::move(answer));
   return self;
 }

@@ -172,7 +172,8 @@ WHOLE_BLOCKS, PADDED = 64, 60  # bytes of data
 
 
 def test_damage_anywhere_in_an_encrypted_header_is_damage_where_its_padding_or_its_beginning_is_whole(tmp_path):
-    archive, start, end = with_padding(tmp_path, range(2, 16), WHOLE_BLOCKS)
+    # The last bytes of an LZMA stream may tell nothing; with these the last block has others too.
+    archive, start, end = with_padding(tmp_path, range(2, 11), WHOLE_BLOCKS)
     for place in range(start, end, 7):
         with pytest.raises(intact.ArchiveError, match="header is damaged") as caught:
             intact.mount(damaged(archive, place), password="sesame")
