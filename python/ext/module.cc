@@ -252,6 +252,7 @@ PyMethodDef kFunctions[] = {
     {"_contents", contents, METH_O, nullptr},
     {"_image_times", list_images<image_times>, METH_NOARGS, nullptr},
     {"_needed", needed, METH_O, nullptr},
+    {"_mount_at", mount_at, METH_O, nullptr},
     {"_next_number", next_number, METH_NOARGS, nullptr},
     {"_roots", roots, METH_NOARGS, nullptr},
     {"_trace_start", trace_start, METH_NOARGS, nullptr},

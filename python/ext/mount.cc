@@ -5,9 +5,11 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include "core/archive/input.h"
 #include "core/redirect/redirect.h"
@@ -69,15 +71,20 @@ std::string abi_tag(const ImportRules& rules) {
   return suffix.substr(1, suffix.rfind('.') - 1);
 }
 
-// Another object for the same mount: of the façade's type, for one that was made before the façade could be imported.
-PyObject* share_mount(PyTypeObject* type, PyObject* other) {
+PyObject* make_object(PyTypeObject* type, MountOptions options, MountPtr mount, bool attached,
+                      std::shared_ptr<const Secret> password = nullptr) {
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
-  new (&mount_cast(self)->options) MountOptions(mount_cast(other)->options);
-  new (&mount_cast(self)->mount) MountPtr(held(other));
-  mount_cast(self)->attached = mount_cast(other)->attached.load();
-  new (&mount_cast(self)->password) std::shared_ptr<const Secret>(password_of(other));
+  new (&mount_cast(self)->options) MountOptions(std::move(options));
+  new (&mount_cast(self)->mount) MountPtr(std::move(mount));
+  mount_cast(self)->attached = attached;
+  new (&mount_cast(self)->password) std::shared_ptr<const Secret>(std::move(password));
   return self;
+}
+
+// Another object for the same mount: of the façade's type, for one that was made before the façade could be imported.
+PyObject* share_mount(PyTypeObject* type, PyObject* other) {
+  return make_object(type, mount_cast(other)->options, held(other), mount_cast(other)->attached, password_of(other));
 }
 
 PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
@@ -150,12 +157,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     const std::string most = std::to_string(limits.members);
     return raise(state, Error{ErrorCode::kArchive, "more directories than the limit of " + most, options.name});
   }
-  PyObject* self = type->tp_alloc(type, 0);
-  if (self == nullptr) return nullptr;
-  new (&mount_cast(self)->options) MountOptions(std::move(options));
-  new (&mount_cast(self)->mount) MountPtr(std::move(mount));
-  new (&mount_cast(self)->password) std::shared_ptr<const Secret>(std::move(answer));
-  return self;
+  return make_object(type, std::move(options), std::move(mount), false, std::move(answer));
 }
 
 void mount_dealloc(PyObject* self) {
@@ -285,6 +287,24 @@ PyType_Slot kSlots[] = {
 PyType_Spec kSpec = {"intact._engine.Mount", sizeof(MountObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, kSlots};
 
 }  // namespace
+
+PyObject* mount_at(PyObject* module, PyObject* path) {
+  const ModuleState& state = module_state(module);
+  PyRef holder;
+  const std::string_view root = path_view(path, holder);
+  MountPtr found;
+  {
+    const ReadGuard tree(engine().tree);
+    const auto fits = [&](const MountPtr& mount) {
+      return mount->root() == root && mount->options().shown_to(state.viewer) &&
+             mount->archive().format() != std::string_view("directory");
+    };
+    const auto newest = std::find_if(tree->mounts().begin(), tree->mounts().end(), fits);
+    if (newest == tree->mounts().end()) Py_RETURN_NONE;
+    found = *newest;
+  }
+  return make_object(reinterpret_cast<PyTypeObject*>(state.mount_type.get()), found->options(), found, true);
+}
 
 bool add_mount_type(PyObject* module, ModuleState& state) {
   state.mount_type = PyRef::steal(PyType_FromModuleAndSpec(module, &kSpec, nullptr));

@@ -15,7 +15,7 @@ import os
 import stat
 from zipimport import ZipImportError
 
-from intact import _engine, _mounts
+from intact import _engine
 
 TYPE_CHECKING = False  # as in _mounts.py
 if TYPE_CHECKING:
@@ -56,17 +56,15 @@ def split(path: str) -> tuple[str, str]:
 
 
 def _mounted(path: str) -> _engine.Mount | None:
-    """The newest mount of an archive at `path`, which may have no file on disk."""
-    mounts = _mounts.mounts()
-    root = os.path.abspath(path) if mounts and "\0" not in path else ""
-    return next((mount for mount in mounts if mount.root == root and mount.format != "directory"), None)
+    """The newest mount of an archive at `path`, whichever interpreter made it. It may have no file on disk."""
+    return _engine._mount_at(os.path.abspath(path)) if _engine._roots() and "\0" not in path else None
 
 
 def _below_mount(path: str) -> bool:
     """Whether an archive is mounted above `path`: it may be a directory, then, and in an archive."""
-    mounts = _mounts.mounts()
-    place = os.path.abspath(path) if mounts else ""
-    return any(place.startswith(mount.root + "/") and mount.format != "directory" for mount in mounts)
+    roots = _engine._roots()
+    place = os.path.abspath(path) if roots else ""
+    return any(place.startswith(root + "/") and _engine._mount_at(root) is not None for root in roots)
 
 
 def _open(path: str) -> _engine.Mount:

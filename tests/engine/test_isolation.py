@@ -145,6 +145,32 @@ def test_each_interpreter_imports_from_its_own_archive(archives, own_gil):
 
 
 @GILS
+def test_zipimporter_reads_what_another_interpreter_mounted_for_all_and_nothing_that_is_alone(archives, own_gil):
+    """It knew its own interpreter's mounts only: "not a Zip file", of a root that the interpreter imports from."""
+    program = f"""
+        import intact
+        root = intact.mount(open(sys.argv[1], "rb").read(), name="one").root
+        alone = intact.mount(open(sys.argv[2], "rb").read(), name="two", shared=False).root
+        run(create({own_gil}), f'''if True:
+            import intact, one_only
+            for path in ({{root!r}}, {{root!r}} + "/pkg", {{alone!r}}):
+                try:
+                    importer = intact.zipimporter(path)
+                    print(importer.get_filename("leaf" if importer.prefix else "one_only"), flush=True)
+                except ImportError as error:
+                    print(error, flush=True)
+            print(intact.zipimporter({{root!r}}).get_data("pkg/data.txt"), flush=True)
+        ''')
+    """
+    assert with_interpreters(program, *archives[:2]).splitlines() == [
+        "/intact/one/one_only.py",
+        "/intact/one/pkg/leaf.py",
+        "not a Zip file",
+        "b'one'",
+    ]
+
+
+@GILS
 def test_what_an_interpreter_has_alone_ends_with_it(archives, own_gil):
     program = f"""
         import intact, os
