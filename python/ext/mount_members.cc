@@ -18,6 +18,17 @@ namespace {
 
 constexpr std::string_view kElfMagic = "\177ELF";
 
+// A member's path as it is listed, where a lone surrogate stands for a byte that is no UTF-8; null data() with an
+// exception set for what is none. Only with such bytes `holder` comes to hold a copy.
+std::string_view member_path(PyObject* path, PyRef& holder) {
+  if (!PyUnicode_Check(path)) return PyErr_SetString(PyExc_TypeError, "a member's path is a str"), std::string_view();
+  if (const std::string_view view = utf8_view(path); view.data() != nullptr) return view;
+  PyErr_Clear();
+  holder = PyRef::steal(PyUnicode_AsEncodedString(path, "utf-8", "surrogateescape"));
+  if (!holder) return {};
+  return {PyBytes_AS_STRING(holder.get()), static_cast<std::size_t>(PyBytes_GET_SIZE(holder.get()))};
+}
+
 }  // namespace
 
 MountPtr held(PyObject* self) {
@@ -35,11 +46,9 @@ MountPtr opened(PyObject* self) {
 }
 
 std::uint32_t node_of(PyObject* self, const Mount& mount, PyObject* argument) {
-  const std::string_view path = PyUnicode_Check(argument) ? utf8_view(argument) : std::string_view();
-  if (path.data() == nullptr) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "a member's path is a str");
-    return kNone;
-  }
+  PyRef holder;
+  const std::string_view path = member_path(argument, holder);
+  if (path.data() == nullptr) return kNone;
   const auto node = mount.index().find(path);
   if (node && !mount.index().is_directory(*node)) return *node;
   raise(object_state(Py_TYPE(self)), Error{ErrorCode::kNotFound, node ? "is a directory" : "no such member",
@@ -136,8 +145,8 @@ PyObject* mount_list(PyObject* self, PyObject* argument) {
   const MountPtr mount = opened(self);
   PyRef list = PyRef::steal(mount ? PyList_New(0) : nullptr);
   if (!list) return nullptr;
-  if (!PyUnicode_Check(argument)) return PyErr_SetString(PyExc_TypeError, "a directory's path is a str"), nullptr;
-  const std::string_view path = utf8_view(argument);
+  PyRef holder;
+  const std::string_view path = member_path(argument, holder);
   if (path.data() == nullptr) return nullptr;
   const Index& index = mount->index();
   const auto directory = index.find(path);
@@ -169,7 +178,8 @@ int mount_contains(PyObject* self, PyObject* item) {
   const MountPtr mount = opened(self);
   if (!mount) return -1;
   if (!PyUnicode_Check(item)) return 0;
-  const std::string_view path = utf8_view(item);
+  PyRef holder;
+  const std::string_view path = member_path(item, holder);
   if (path.data() == nullptr) return -1;
   return !path.empty() && mount->index().find(path).has_value();
 }

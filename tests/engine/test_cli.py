@@ -161,6 +161,23 @@ def test_names_that_a_terminal_cannot_show_do_not_break_ls(tmp_path):
         assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
 
 
+def test_a_name_that_is_no_utf_8_is_read_as_it_is_listed(tmp_path):
+    """It ended in a UnicodeEncodeError, which `verify` and `extract` showed with a traceback."""
+    (tmp_path / "tree" / "d\udcfe").mkdir(parents=True)
+    (tmp_path / "tree" / "d\udcfe" / "n\udcff.txt").write_text("here")
+    mounted = intact.mount(tmp_path / "tree")
+    [name] = mounted
+    with mounted.open(name) as file:
+        assert file.read() == mounted.read(name) == b"here"
+    assert name in mounted and "\udcff" not in mounted and mounted._list("d\udcfe") == ["n\udcff.txt"]
+    for absent, kind in (("\udcff", FileNotFoundError), ("\ud800", UnicodeEncodeError)):
+        with pytest.raises(kind):
+            mounted.read(absent)
+    assert "1 members, 0 shared objects, all good" in output("verify", tmp_path / "tree")
+    output("extract", tmp_path / "tree", tmp_path / "out")
+    assert (tmp_path / "out" / name).read_text() == "here"
+
+
 # ---- stat
 
 
