@@ -22,6 +22,7 @@ from intact._names import is_shared_object
 
 _MFD_EXEC = 0x10  # Linux 6.3, which Python 3.11 to 3.13 have no name for
 _OLDEST_GLIBC = 28  # what the engine itself needs, of glibc 2.N
+_PASSWORD_REMEDY = "give the password with --password-file, or in INTACT_PASSWORD"
 
 
 class Finding(NamedTuple):
@@ -198,7 +199,9 @@ def _archive(path: str, password: Callable[[], bytes | None] | None) -> list[Fin
         mount = Mount(path, os.path.abspath(path), path, (), password=password)
     except (intact.Error, OSError) as error:
         return [Finding("archive", "fail", str(error), "", _remedy(error, "fetch or pack it again"))]
-    findings = [Finding("archive", "ok", f"{path}: {mount.format}, {len(mount)} files")]
+    findings = [Finding("archive", "ok", f"{path}: {mount.format}, {len(mount)} files"), *_encryption(mount)]
+    if not can_run(findings):
+        return findings
     try:
         findings += _target(mount) if mount.format == "app" else [_wheel_tags(mount)]
         findings += _shared_objects(mount)
@@ -210,8 +213,21 @@ def _archive(path: str, password: Callable[[], bytes | None] | None) -> list[Fin
 
 def _remedy(error: Exception, damaged: str) -> str:
     if isinstance(error, intact.PasswordError):
-        return "give the password with --password-file"
+        return _PASSWORD_REMEDY
     return damaged if isinstance(error, intact.Error) else "name a file that can be read"
+
+
+def _encryption(mount: Mount) -> list[Finding]:
+    """Whether there is a password for what is encrypted; that it is the right one was found when the archive was opened."""
+    encrypted = [row[0] for row in mount._members() if row[-1] and not row[1]]
+    if not encrypted:
+        return []
+    if mount._password() is not None:
+        return [Finding("encryption", "ok", f"the password opens the {len(encrypted)} files that are encrypted")]
+    code = [path for path in encrypted if path.endswith((".py", ".pyc")) or is_shared_object(path)]
+    what = f"{len(encrypted)} files are encrypted, {', '.join((code or encrypted)[:3])} among them"
+    why = f"{'importing' if code else 'reading'} them takes a password, and none was given"
+    return [Finding("encryption", "fail" if code else "warn", what, why, _PASSWORD_REMEDY)]
 
 
 def _target(mount: Mount) -> list[Finding]:

@@ -173,6 +173,23 @@ def test_what_only_a_plug_in_needs_is_a_warning(tmp_path):
     assert can_run and findings["libraries"]["status"] == "warn"
 
 
+@pytest.mark.parametrize(("name", "status"), [("__main__.py", "fail"), ("data.txt", "warn")])
+def test_what_is_encrypted_needs_a_password_that_opens_it(tmp_path, name, status):
+    """Nothing was said of it, and that it can run, where the entry point itself is encrypted."""
+    (tmp_path / name).write_text("secret = 1\n")
+    command = ["7zz", "a", "-bd", "-tzip", "-psesame", "-mem=AES256", "app.zip", name]
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    can_run, findings = doctor(tmp_path / "app.zip")
+    assert can_run == (status != "fail") and findings["encryption"]["status"] == status
+    assert name in findings["encryption"]["what"] and "INTACT_PASSWORD" in findings["encryption"]["remedy"]
+    can_run, findings = doctor(tmp_path / "app.zip", env={"INTACT_PASSWORD": "wrong"})
+    assert not can_run and "INTACT_PASSWORD" in findings["archive"]["remedy"]
+    can_run, findings = doctor(tmp_path / "app.zip", env={"INTACT_PASSWORD": "sesame"})
+    assert can_run and findings["encryption"]["status"] == "ok"
+    (tmp_path / "password").write_text("sesame\n")
+    assert doctor(tmp_path / "app.zip", "--password-file", tmp_path / "password")[1]["encryption"]["status"] == "ok"
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:40], lambda data: b"no archive"])
 def test_a_broken_archive_is_told(tmp_path, damage):
     archive = tmp_path / "app.zip"
