@@ -5,7 +5,7 @@ import os
 import zipfile
 
 import pytest
-from packing import LINKED, LOWER, NOON_SECONDS, UPPER, packed
+from packing import LINKED, LOWER, NOON_SECONDS, UPPER, Link, packed
 
 
 def fields(found):
@@ -203,6 +203,9 @@ def test_arguments_of_other_types_and_lone_surrogates_are_refused(physfs, call):
     with pytest.raises(TypeError):
         call(physfs)
     assert physfs.ls() == []
+    physfs.deinit()
+    with pytest.raises(TypeError):  # and that before anything else
+        call(physfs)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -246,6 +249,14 @@ def test_illegal_paths_are_errors(physfs, path):
         physfs.stat(path)
     with pytest.raises(physfs.PhysfsRuntimeError, match=r"^failed to open\. Reason: \["):
         physfs.cat(path)
+
+
+@pytest.mark.parametrize("path", ["./a", "c:", "a/../b", ".", "a\\b"])
+def test_an_illegal_path_is_not_found_by_cat_where_nothing_is_mounted(physfs, path):
+    with pytest.raises(physfs.PhysfsNotFound):
+        physfs.cat(path)
+    with pytest.raises(physfs.PhysfsRuntimeError, match=r"^failed to stat\. Reason \["):
+        physfs.stat(path)
 
 
 @pytest.mark.parametrize("path", ["missing", "dir/missing", "A.TXT", "case/z", "a.txt/b", "dir/..", "ünknown"])
@@ -346,6 +357,27 @@ def test_links_are_refused_and_not_listed(physfs):
     physfs.mount_memory(LINKED, "linked.zip")
     assert physfs.ls() == ["a.txt"]
     refuses_link(physfs, "link")
+
+
+@pytest.mark.parametrize("point", ["/", "on"])
+def test_a_path_through_a_link_is_refused_where_its_target_is_there_from_the_top(physfs, point):
+    links = {"dl": "d", "fl": "d/f.txt", "chain": "dl", "d/deep": "d"}
+    lost = {"nowhere": "x", "slash": "d/", "dot": "./d", "e/up": "../d", "empty": ""}
+    tree = {"d/f.txt": "f", **{name: Link(target) for name, target in {**links, **lost}.items()}}
+    content = packed(tree, zipfile.ZIP_STORED)
+    physfs.mount_memory(content, "linked.zip", point)
+    prefix = "" if point == "/" else point + "/"
+    for link in links:
+        refuses_link(physfs, f"{prefix}{link}/f.txt")
+        refuses_link(physfs, f"{prefix}{link}/not/there")
+    for link in lost:
+        for call in (physfs.stat, physfs.cat):
+            with pytest.raises(physfs.PhysfsNotFound):
+                call(f"{prefix}{link}/f.txt")
+    physfs.mount_memory(UPPER, "upper.zip", "/", True)
+    for call in (physfs.stat, physfs.cat):  # of several errors the last
+        with pytest.raises(physfs.PhysfsNotFound):
+            call(f"{prefix}dl/f.txt")
 
 
 def test_of_several_errors_the_last_is_told(physfs):

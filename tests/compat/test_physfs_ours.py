@@ -63,6 +63,20 @@ def test_an_empty_archive_is_one(ours):
     assert ours.ls() == []
 
 
+def test_what_the_original_takes_for_damaged_is_an_archive(ours, monkeypatch, tmp_path):
+    """Bytes after a zip's end, and volumes as genisoimage writes them. And a directory in a 7z has no size of -1."""
+    monkeypatch.chdir(tmp_path)
+    os.makedirs("in/dir")
+    (tmp_path / "in/dir/x").write_text("x")
+    subprocess.run(["genisoimage", "-quiet", "-J", "-o", "a.iso", "in"], check=True)
+    subprocess.run(["7zz", "a", "-bd", "../a.7z", "dir"], cwd="in", check=True, stdout=subprocess.DEVNULL)
+    (tmp_path / "a.zip").write_bytes(LOWER + b"after")
+    for archive in ("a.zip", "a.iso", "a.7z"):
+        ours.mount(archive)
+        assert ours.ls("dir") == ["x"] and ours.cat("dir/x") == b"x" and ours.stat("dir").filesize == 0
+        ours.unmount(archive)
+
+
 def test_damage_is_told(ours):
     content = packed({"a.txt": "whole"}, zipfile.ZIP_STORED)
     ours.mount_memory(content.replace(b"whole", b"whale"), "damaged.zip")

@@ -44,7 +44,7 @@ __all__ = [
     "unmount",
 ]
 
-_NOT_FOUND, _ILLEGAL = "not found", "filename is illegal or insecure"
+_NOT_FOUND, _ILLEGAL, _FORBIDDEN = "not found", "filename is illegal or insecure", "symlinks are forbidden"
 _ABOVE = (True, -1, -1, 0, -1, -1)  # the root, and directories that only mount points make
 
 
@@ -216,7 +216,7 @@ def unmount(oldSource: str) -> None:
 
 def ls(dir: str = "/") -> "list[str]":
     """The names in a directory of all mounts, sorted; none if there is no such directory."""
-    every, path, names = _all(), _normal(_text(dir)), set[str]()
+    path, every, names = _normal(_text(dir)), _all(), set[str]()
     if path is None:
         return []
     for mounted in every:
@@ -311,7 +311,9 @@ def _open(given: "str | Buffer", name: str) -> "_engine.Mount | _Directory":
 def _search(every: "tuple[_Mounted, ...]", file: str, files: bool = False) -> "_Found":
     """What _find() finds of a path as programs write it."""
     path = _normal(file)
-    return (None, "", _ILLEGAL) if path is None else _find(every, path, files)
+    if path is None:  # which each mount judges where a file is opened
+        return None, "", _ILLEGAL if every or not files else _NOT_FOUND
+    return _find(every, path, files)
 
 
 def _find(every: "tuple[_Mounted, ...]", path: str, files: bool = False) -> "_Found":
@@ -331,7 +333,7 @@ def _find(every: "tuple[_Mounted, ...]", path: str, files: bool = False) -> "_Fo
         if found is None:
             reason = _NOT_FOUND
         elif _is_link(found):
-            reason = "symlinks are forbidden"
+            reason = _FORBIDDEN
         elif files and found[0] and len(found) == 4:  # one on disk is opened, and ends the search
             reason = "not a file"
         else:
@@ -381,7 +383,24 @@ def _text(argument: "str | bytes | bytearray") -> str:
     return argument
 
 
+def _through_link(file: str) -> bool:
+    """Whether the mount that is asked last has a link above what is not there, which leads to something from its top.
+
+    Where else a link leads PhysicsFS does not find out. _find() is spared this: the importer has it miss for each module.
+    """
+    path = _normal(file)
+    for mounted in (_mounted or ())[-1:]:
+        inner, at = (path and _below(mounted.point, path)) or "", 0
+        while (at := inner.find("/", at + 1)) > 0:
+            if _is_link(_entry(mounted.content, inner[:at])):
+                target = os.fsdecode(_read(mounted.content, inner[:at]))
+                return target != "" and _entry(mounted.content, target) is not None
+    return False
+
+
 def _missing(message: str, reason: object, file: str) -> "Exception":
+    if reason == _NOT_FOUND and _through_link(file):
+        reason = _FORBIDDEN
     return PhysfsNotFound(f"Not Found: '{file}'") if reason == _NOT_FOUND else PhysfsRuntimeError(message % reason)
 
 
