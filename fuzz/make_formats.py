@@ -190,11 +190,44 @@ def xar(*, toc=None, heap=CONTENT, size=None, offset=20, length=None, sha1=None,
     return start + packed + hashlib.sha1(packed).digest() + heap
 
 
+def toc_of(*files):
+    return "<xar><toc>" + "".join(files) + "</toc></xar>"
+
+
+def file_of(number, inside="<type>file</type>"):
+    return f'<file id="{number}"><name>{number}</name>{inside}</file>'
+
+
 def xars():
     yield "stored.xar", xar()
 
 
+def tocs():
+    """Tables of contents alone, as xar_fuzz takes them, for 140 bytes of contents."""
+    data = '<data><length>140</length><offset>20</offset><size>140</size><encoding style="application/octet-stream"/></data>'
+    ea = '<ea id="1"><name>user.x</name><length>7</length><offset>0</offset><size>7</size><fstype>ext2</fstype></ea>'
+    yield "file.xml", '<?xml version="1.0" encoding="UTF-8"?>' + toc_of(file_of(1, "<type>file</type><mode>0644</mode>" + data))
+    yield "directory.xml", toc_of(f'<file id="1"><name>a&amp;b</name><type>directory</type>{file_of(2)}</file>')
+    yield "links.xml", toc_of(file_of(1, '<type link="original">hardlink</type>' + data), file_of(2, '<type link="1">hardlink</type>'))
+    yield "symbolic-link.xml", toc_of(file_of(1, '<type>symlink</type><link type="file">2</link>'), file_of(2))
+    yield "extended.xml", toc_of(file_of(1, ea + "<type>file</type>" + data))
+    yield "base64.xml", toc_of('<file id="1"><name enctype="base64">bmFtZQ==</name><type>file</type></file>')
+
+
 def rejected_xars():
+    yield "comment-in-a-name.xar", xar(toc=toc_of('<file id="1"><name>a<!-- -->b</name></file>'))
+    yield "doctype.xar", xar(toc="<!DOCTYPE xar>" + toc_of(file_of(1)))
+    yield "element-in-a-name.xar", xar(toc=toc_of('<file id="1"><name>a<b/>c</name></file>'))
+    yield "encoding-that-hides.xar", xar(toc='<?xml version="1.0" encoding="UTF-7"?>' + toc_of(file_of(1)))
+    yield "header-of-another-size.xar", patched(xar(), 4, b"\0\x40")
+    yield "links-in-a-circle.xar", xar(toc=toc_of(file_of(1, '<type link="original"/><type link="original">hardlink</type>')))
+    yield "prefix.xar", xar(toc=toc_of('<file xmlns:x="x" id="1"><name>a</name><x:name>b</x:name></file>'))
+    yield "toc-beyond-the-end.xar", patched(xar(), 8, b"\0\0\1")
+    yield "toc-cut.xar", xar(toc=toc_of(file_of(1))[:-20])
+    yield "toc-no-utf8.xar", xar(toc=toc_of(file_of(1)).encode("utf-16-le").decode())
+    yield "toc-shorter-than-stated.xar", xar(toc_size=10_000)
+    yield "zlib-broken.xar", patched(xar(), 40, b"\xff\xff")
+    yield "zlib-ends-early.xar", xar(heap=zlib.compress(CONTENT) + bytes(100), size=len(CONTENT), style="x-gzip")
     yield "checksum-wrong.xar", xar(sha1="0" * 40)
     yield "offset-beyond-the-end.xar", xar(offset=1 << 40)
     yield "length-beyond-the-end.xar", xar(length=1 << 40)
@@ -304,10 +337,11 @@ def write(folder, makers):
     folder.mkdir(parents=True, exist_ok=True)
     for make in makers:
         for name, content in make():
-            (folder / name).write_bytes(content)
+            (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 if __name__ == "__main__":
     write(ROOT / "fuzz/corpus/libarchive", SEEDS)
+    write(ROOT / "fuzz/corpus/xar", [tocs])
     write(ROOT / "tests/rejected/libarchive", REJECTED)
     write(ROOT / "tests/rejected/libarchive/left_out", LEFT_OUT)

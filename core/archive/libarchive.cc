@@ -13,6 +13,7 @@
 #include "core/archive/gzip.h"
 #include "core/archive/libarchive_pass.h"
 #include "core/archive/sevenzip_crypto.h"
+#include "core/archive/xar.h"
 
 namespace intact {
 
@@ -57,8 +58,9 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
   if (!unwrapped.input) {
     INTACT_ASSIGN(compressed, unpacking.begin());
   }
-  Pass pass(*library, unwrapped.input ? *unwrapped.input : archive->source(), compressed ? &unpacking : nullptr,
-            options, *archive);
+  const Input& whole = unwrapped.input ? *unwrapped.input : archive->source();
+  INTACT_TRY(check_xar(whole, options.limits));
+  Pass pass(*library, whole, compressed ? &unpacking : nullptr, options, *archive);
   if (unwrapped.password_in_doubt) pass.doubt_password(unwrapped.contents_tell);
   INTACT_ASSIGN(const bool known, pass.run());
   const std::string suffix = compressed ? unpacking.suffix() : unwrapped.suffix;

@@ -1,5 +1,7 @@
 """What names and links may cost: caps on what an archive only implies, and on what libarchive does for it."""
 
+import bz2
+import gzip
 import io
 import subprocess
 import sys
@@ -49,6 +51,65 @@ def test_files_of_a_cpio_that_miss_links_are_capped():
     with pytest.raises(intact.ArchiveError, match="more files with hard links, or directories, than 50000 in a cpio"):
         intact.mount(b"".join(members) + newc(b"TRAILER!!!", 0, 1))
     assert len(intact.mount(b"".join(members[:2000]) + newc(b"TRAILER!!!", 0, 1))) == 2000
+
+
+def file(number, inside="", name=None):
+    return f'<file id="{number}"><name>{name or number}</name><type>file</type>{inside}</file>'
+
+
+def links(original, missing):
+    """Files that are one, and links to files that are not there."""
+    yield file(1, name="n" * 1000).replace("<type>", '<type link="original">')
+    for number in range(2, original + missing):
+        yield file(number).replace("<type>", f'<type link="{1 if number <= original else number + 1000000}">')
+
+
+def extended(count, size):
+    attribute = f"<name>user.x</name><length>{size}</length><offset>0</offset><size>{size}</size>"
+    yield file(1, "".join(f'<ea id="{number}">{attribute}</ea>' for number in range(count)))
+
+
+def below(count):
+    """Files in a directory, whose name is part of each path."""
+    yield f'<file><name>{"n" * 1000}</name><type>directory</type>'
+    yield from (file(number, name="x") for number in range(count))
+    yield "</file>"
+
+
+XARS = {
+    "hard-links": (links(1, 20_000), links(1, 20_001), "more hard links than 20000", {}),
+    "paths-of-hard-links": (links(98, 0), links(102, 0), "longer paths of links than the limit", {"max_directory_size": 100_000}),
+    "extended-attributes": (extended(20_000, 0), extended(20_001, 0), "more extended attributes than 20000", {}),
+    "size-of-extended-attributes": (extended(10, 10_000), extended(10, 10_001), "larger extended", {"max_unpacked_size": 100_000}),
+    "files": (map(file, range(10)), map(file, range(11)), "more files than 10", {"max_members": 10}),
+    "paths": (below(100), below(101), "longer paths than the limit", {"max_directory_size": 1001 + 100 * 1003}),
+    "names-in-pieces": ([file(1, name="a&amp;b")], [file(1, name="a<i/>b")], "an element in a name", {}),
+    "depth": (["<x>" * 198, "</x>" * 198], ["<x>" * 199, "</x>" * 199], "more elements in one another than 200", {}),
+    "attributes": (
+        [f"<x {' '.join(f'a{n}=' + repr('1') for n in range(32))}/>"],
+        [f"<x {' '.join(f'a{n}=' + repr('1') for n in range(33))}/>"],
+        "more attributes of an element than 32",
+        {},
+    ),
+    "bytes": ([" " * 5000], [" " * 10_000], "more bytes than 6000", {"max_directory_size": 6000}),
+}
+
+
+@pytest.mark.parametrize("name", XARS)
+def test_what_libarchive_does_for_a_xar_is_capped(name):
+    """Each of these takes time or memory that grows faster than the xar."""
+    most, more, said, limits = XARS[name]
+    intact.mount(formats.xar_of(*most, heap=bytes(10_000)), name="most", **limits).unmount()
+    with pytest.raises(intact.ArchiveError, match=rf"^more: a xar's table of contents with {said}"):
+        intact.mount(formats.xar_of(*more, heap=bytes(10_001)), name="more", **limits)
+
+
+def test_a_xar_in_what_is_unpacked_piece_by_piece_is_none():
+    """It could not be checked before libarchive reads it. gzip is unpacked whole."""
+    xar = formats.xar_of(file(1, name="a"))
+    assert list(intact.mount(gzip.compress(xar))) == ["a"]
+    with pytest.raises(intact.ArchiveError, match="no archive of a known format"):
+        intact.mount(bz2.compress(xar))
 
 
 @pytest.mark.skipif(bool(building.SANITIZED), reason="a sanitizer's runtime needs descriptors to look at an object's type")

@@ -136,6 +136,13 @@ def rar5(members):
     return b"".join([*out, block(vint(5) + vint(0) + vint(0))])
 
 
+def xar_of(*files, heap=b""):
+    """A xar of these elements, without a checksum of its table of contents."""
+    toc = "".join(["<xar><toc>", *files, "</toc></xar>"]).encode()
+    packed = zlib.compress(toc)
+    return b"xar!" + struct.pack(">HHQQI", 28, 1, len(packed), len(toc), 0) + packed + heap
+
+
 def tar_of(*members, format=tarfile.GNU_FORMAT, **options):
     """A tar of (name, content or None for a directory or a dict of TarInfo's fields) in this order."""
     buffer = io.BytesIO()
