@@ -59,7 +59,7 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
     INTACT_ASSIGN(compressed, unpacking.begin());
   }
   const Input& whole = unwrapped.input ? *unwrapped.input : archive->source();
-  INTACT_TRY(check_xar(whole, options.limits));
+  for (const auto check : {check_xar}) INTACT_TRY(check(whole, options.limits));
   Pass pass(*library, whole, compressed ? &unpacking : nullptr, options, *archive);
   if (unwrapped.password_in_doubt) pass.doubt_password(unwrapped.contents_tell);
   INTACT_ASSIGN(const bool known, pass.run());

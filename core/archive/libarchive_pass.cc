@@ -49,14 +49,15 @@ class Utf8Locale {
 
 void Pass::support_formats() {
   // One by one: "all" would include some that libarchive reads by starting other programs.
-  for (const auto support : {library_.archive_read_support_format_tar, library_.archive_read_support_format_cpio,
-                             library_.archive_read_support_format_7zip, library_.archive_read_support_format_iso9660,
-                             library_.archive_read_support_format_cab, library_.archive_read_support_format_rar,
-                             library_.archive_read_support_format_rar5}) {
+  library_.archive_read_support_format_tar(reader_.get());
+  library_.archive_read_support_format_cpio(reader_.get());
+  // The others are checked before libarchive reads them (libarchive.cc), which needs all of the archive.
+  if (unpacking_ != nullptr) return;
+  for (const auto support : {library_.archive_read_support_format_7zip, library_.archive_read_support_format_iso9660,
+                             library_.archive_read_support_format_cab, library_.archive_read_support_format_xar,
+                             library_.archive_read_support_format_rar, library_.archive_read_support_format_rar5}) {
     support(reader_.get());
   }
-  // What is unpacked piece by piece has not been checked (xar.h).
-  if (unpacking_ == nullptr) library_.archive_read_support_format_xar(reader_.get());
 }
 
 Result<bool> Pass::run() {
