@@ -115,6 +115,8 @@ Result<PrivateCopy> PrivateCopy::create(const std::string& name, std::size_t siz
   if (failed != 0) return system_error(failed, "no room for a copy");
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, copy.fd_.get(), 0);
   if (memory == MAP_FAILED) return system_error(errno, "cannot map a copy");
+  // A child that had it too would keep `finish` from setting the seal.
+  madvise(memory, size, MADV_DONTFORK);
   copy.bytes_ = {static_cast<std::byte*>(memory), size};
   return copy;
 }

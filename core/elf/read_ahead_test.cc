@@ -110,6 +110,30 @@ TEST_F(ReadAheadTest, ABundleIsExpectedForItsPackageOrAsTheOnlyOneForOneWithShar
   EXPECT_TRUE(begun("dist.libs/libdist.so.1"));
 }
 
+TEST_F(ReadAheadTest, WhatIsAheadCanBeSealedWhileAChildLivesThatWasForkedMeanwhile) {
+  int pipe[2];
+  ASSERT_EQ(::pipe(pipe), 0);
+  expect();
+  ::usleep(100'000);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(pipe[1]);
+    char byte = 0;
+    ::_exit(static_cast<int>(::read(pipe[0], &byte, 1)));  // until the parent has ended
+  }
+  Scratch scratch;
+  for (int i = 0; i < kObjects; ++i) {
+    auto ahead = ReadAhead::instance().take(place("pkg/m" + std::to_string(i) + ".so"), scratch);
+    if (ahead) {
+      const auto sealed = ahead->copy.finish({});
+      EXPECT_TRUE(sealed) << sealed.error().message();
+    }
+  }
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
 TEST_F(ReadAheadTest, AForkedChildStartsWithNothingAndMayBeginAnew) {
   expect();
   isolated([&] {

@@ -228,6 +228,25 @@ def test_a_module_that_forks_while_it_is_imported_is_imported_in_both(tmp_path):
     assert building.output_of("-c", program, archive) == "31 True\n"
 
 
+def test_a_package_that_forks_before_it_imports_its_extension_imports_it(tmp_path):
+    """The extension is unpacked ahead by then, and the child lives as long as its parent."""
+    extension = building.stdlib_extension("_ctypes")
+    assert len(extension) > 64 * 1024, "less is not unpacked ahead"
+    package = """
+        import os, time
+        time.sleep(0.05)
+        end, held = os.pipe()
+        if os.fork() == 0:
+            os.close(held)
+            os.read(end, 1)
+            os._exit(0)
+        from . import _ctypes
+    """
+    archive = building.write_zip(tmp_path / "a.zip", {"pkg/__init__.py": textwrap.dedent(package), "pkg/_ctypes.so": extension})
+    program = "import intact, sys; intact.mount(sys.argv[1]); import pkg; print(pkg._ctypes.__file__)"
+    assert building.output_of("-c", program, archive) == f"{archive}/pkg/_ctypes.so\n"
+
+
 def test_what_a_child_unmounts_is_freed_whoever_read_when_it_was_forked(tmp_path):
     """A reader of another thread is no more in the child: the last state of the tree that it read need not be kept for it.
 
