@@ -1,8 +1,12 @@
 #include "core/archive/libarchive_unpacking.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <string>
+#include <string_view>
+
+#include "core/base/reader.h"
 
 namespace intact {
 
@@ -10,49 +14,79 @@ namespace {
 
 constexpr std::uint64_t kAskEvery = std::uint64_t{8} << 20;  // bytes between two questions whether to go on
 
-struct Filter {
-  int code;
-  const char* suffix;
-};
-constexpr Filter kFilters[] = {{ARCHIVE_FILTER_BZIP2, ".bz2"}, {ARCHIVE_FILTER_XZ, ".xz"},
-                               {ARCHIVE_FILTER_ZSTD, ".zst"},  {ARCHIVE_FILTER_LZMA, ".lzma"},
-                               {ARCHIVE_FILTER_LZ4, ".lz4"},   {ARCHIVE_FILTER_COMPRESS, ".Z"}};
+constexpr std::size_t kLongestMagic = 13;  // bytes of lzma's header
 
-void support_filters(const Libarchive& library, archive* reader) {
-  library.archive_read_support_filter_compress(reader);
-  // Built without one of these, libarchive would start a program for it.
-  if (library.archive_bzlib_version() != nullptr) library.archive_read_support_filter_bzip2(reader);
-  if (library.archive_libzstd_version() != nullptr) library.archive_read_support_filter_zstd(reader);
-  if (library.archive_liblz4_version() != nullptr) library.archive_read_support_filter_lz4(reader);
-  if (library.archive_liblzma_version() != nullptr) {
-    library.archive_read_support_filter_xz(reader);
-    library.archive_read_support_filter_lzma(reader);
-  }
+using namespace std::string_view_literals;
+
+bool is_bzip2(std::string_view start) {  // a block's beginning or the end behind a digit
+  return start.size() > 4 && start.starts_with("BZh"sv) &&
+         (start.substr(4, 6) == "1AY&SY"sv || start.substr(4, 6) == "\x17rE8P\x90"sv);
+}
+bool is_xz(std::string_view start) { return start.starts_with("\xFD\67zXZ\0"sv); }
+bool is_zstd(std::string_view start) {  // the second is a skippable frame, as pzstd's begin
+  return start.starts_with("\x28\xB5\x2F\xFD"sv) || start.starts_with("\x50\x2A\x4D\x18"sv);
+}
+bool is_lz4(std::string_view start) { return start.starts_with("\x04\x22\x4D\x18"sv); }
+bool is_compress(std::string_view start) { return start.starts_with("\x1F\x9D"sv); }
+
+// There is no magic: properties, a dictionary's size that an encoder makes, and the size, or that it is unknown (XZ
+// Utils' doc/lzma-file-format.txt).
+bool is_lzma(std::string_view start) {
+  Reader reader(std::as_bytes(std::span(start)));
+  const std::uint8_t properties = reader.u8();
+  const std::uint32_t dictionary = reader.u32();
+  const std::uint64_t size = reader.u64();
+  return reader.ok() && (properties == 0x5D || properties == 0x5E) && dictionary >= 4096 &&
+         (std::has_single_bit(dictionary) || dictionary % (1 << 20) == 0) &&
+         (size == UINT64_MAX || size < std::uint64_t{1} << 38);
 }
 
 }  // namespace
 
-Result<bool> Unpacking::begin() {
-  reader_ = ReaderPtr(library_.archive_read_new(), {library_.archive_read_free});
-  if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
-  support_filters(library_, reader_.get());
-  library_.archive_read_support_format_raw(reader_.get());
-  archive_entry* entry = nullptr;
-  if (feed_.open(reader_.get()) < ARCHIVE_WARN) return broken();
-  const int filters = library_.archive_filter_count(reader_.get()) - 1;  // the last one is the source itself
-  if (filters == 0) return false;
-  if (filters > 1) return Error{ErrorCode::kArchive, "compressed more than once, which is not supported"};
-  const int status = library_.archive_read_next_header(reader_.get(), &entry);
-  if (status < ARCHIVE_WARN) return broken();
-  return true;
+struct Unpacking::Filter {
+  int code;
+  const char* suffix;
+  bool (*begins)(std::string_view start);
+  decltype(&::archive_liblzma_version) Libarchive::*version;  // without it libarchive would start a program
+};
+
+// By the first bytes, and one: libarchive's own search would go on in what it unpacks, without an end.
+const Unpacking::Filter* Unpacking::find_filter() const {
+  static constexpr Filter kFilters[] = {
+      {ARCHIVE_FILTER_BZIP2, ".bz2", is_bzip2, &Libarchive::archive_bzlib_version},
+      {ARCHIVE_FILTER_XZ, ".xz", is_xz, &Libarchive::archive_liblzma_version},
+      {ARCHIVE_FILTER_ZSTD, ".zst", is_zstd, &Libarchive::archive_libzstd_version},
+      {ARCHIVE_FILTER_LZ4, ".lz4", is_lz4, &Libarchive::archive_liblz4_version},
+      {ARCHIVE_FILTER_LZMA, ".lzma", is_lzma, &Libarchive::archive_liblzma_version},
+      {ARCHIVE_FILTER_COMPRESS, ".Z", is_compress, nullptr},
+  };
+  std::byte buffer[kLongestMagic];
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(input_.size(), sizeof buffer));
+  if (!input_.read(0, {buffer, size})) return nullptr;
+  const std::string_view start(reinterpret_cast<const char*>(buffer), size);
+  const auto* const found =
+      std::ranges::find_if(kFilters, [start](const Filter& filter) { return filter.begins(start); });
+  const bool can =
+      found != std::end(kFilters) && (found->version == nullptr || (library_.*found->version)() != nullptr);
+  return can ? found : nullptr;
 }
 
-const char* Unpacking::suffix() const {
-  const int code = library_.archive_filter_code(reader_.get(), 0);
-  const auto* const found = std::find_if(std::begin(kFilters), std::end(kFilters),
-                                         [code](const Filter& filter) { return filter.code == code; });
-  return found == std::end(kFilters) ? "" : found->suffix;
+Result<bool> Unpacking::begin() {
+  filter_ = find_filter();
+  if (filter_ == nullptr) return false;
+  reader_ = ReaderPtr(library_.archive_read_new(), {library_.archive_read_free});
+  if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
+  library_.archive_read_support_format_raw(reader_.get());
+  archive_entry* entry = nullptr;
+  if (library_.archive_read_append_filter(reader_.get(), filter_->code) >= ARCHIVE_WARN &&
+      feed_.open(reader_.get()) >= ARCHIVE_WARN &&
+      library_.archive_read_next_header(reader_.get(), &entry) >= ARCHIVE_WARN)
+    return true;
+  if (feed_.failure()) return *feed_.failure();
+  return Error{ErrorCode::kArchive, std::string("compressed (") + suffix() + ") data that is empty, cut or broken"};
 }
+
+const char* Unpacking::suffix() const { return filter_->suffix; }
 
 int Unpacking::open(archive* reader) {
   library_.archive_read_set_callback_data(reader, this);

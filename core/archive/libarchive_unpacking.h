@@ -17,11 +17,11 @@ namespace intact {
 class Unpacking {
  public:
   Unpacking(const Libarchive& library, const Input& input, const OpenOptions& options)
-      : library_(library), options_(options), feed_(library, input) {}
+      : library_(library), input_(input), options_(options), feed_(library, input) {}
 
   // False if the input is not compressed. kArchive if it begins as if it were, and is broken.
   Result<bool> begin();
-  // ".xz": how such files are called.
+  // ".xz": how such files are called. Once it has begun.
   const char* suffix() const;
 
   // Has `reader` read what is unpacked.
@@ -32,12 +32,17 @@ class Unpacking {
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
+  struct Filter;
+
+  const Filter* find_filter() const;
   static la_ssize_t read(archive* reader, void* self, const void** block);
   Result<std::span<const std::byte>> next();
   Error broken() const;
 
   const Libarchive& library_;
+  const Input& input_;
   const OpenOptions& options_;
+  const Filter* filter_ = nullptr;
   Feed feed_;
   ReaderPtr reader_;
   std::uint64_t unpacked_ = 0;  // bytes

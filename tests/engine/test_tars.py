@@ -123,7 +123,7 @@ def test_checksum_behind_the_end_of_the_tar_is_compared(packer):
 
 
 def test_compressed_twice_is_refused():
-    with pytest.raises(intact.ArchiveError, match="more than once"):
+    with pytest.raises(intact.ArchiveError, match=r"compressed \(\.xz\) data with no archive of a known format in it"):
         intact.mount(formats.run("xz", "-c", input=formats.run("bzip2", "-c", input=formats.tar_of(("a", "a")))))
 
 
