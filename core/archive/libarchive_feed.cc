@@ -6,7 +6,16 @@
 
 namespace intact {
 
-int Feed::open(archive* reader) {
+Result<void> HeaderCap::take(archive* reader, std::size_t size) {
+  constexpr std::uint64_t kMost = std::uint64_t{16} << 20;
+  if (!open_ || (library_.archive_format(reader) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR) return {};
+  taken_ += size;
+  if (taken_ <= kMost) return {};
+  return Error{ErrorCode::kArchive, "a member's header of more than " + std::to_string(kMost) + " bytes"};
+}
+
+int Feed::open(archive* reader, HeaderCap* cap) {
+  cap_ = cap;
   library_.archive_read_set_callback_data(reader, this);
   library_.archive_read_set_read_callback(reader, read);
   library_.archive_read_set_skip_callback(reader, skip);
@@ -16,23 +25,29 @@ int Feed::open(archive* reader) {
 
 la_ssize_t Feed::read(archive* reader, void* self, const void** block) {
   Feed& feed = cast(self);
-  const std::uint64_t left = feed.input_.size() - feed.next_;
-  feed.block_offset_ = feed.next_;
-  if (feed.input_.in_memory()) {
-    feed.block_ = feed.input_.memory().span().subspan(static_cast<std::size_t>(feed.next_));
-  } else {
-    const std::span<std::byte> target(feed.buffer_.get(),
-                                      static_cast<std::size_t>(std::min<std::uint64_t>(left, kBlock)));
-    if (auto got = feed.input_.read(feed.next_, target); !got) {
-      feed.failure_ = std::move(got).error();
-      feed.library_.archive_set_error(reader, EIO, "%s", "cannot read the file");
-      return -1;
-    }
-    feed.block_ = target;
+  auto got = feed.next(reader);
+  if (!got) {
+    feed.failure_ = std::move(got).error();
+    feed.library_.archive_set_error(reader, EIO, "%s", "cannot read on");
+    return -1;
   }
-  feed.next_ += feed.block_.size();
   *block = feed.block_.data();
   return static_cast<la_ssize_t>(feed.block_.size());
+}
+
+Result<void> Feed::next(archive* reader) {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(input_.size() - next_, kBlock));
+  if (cap_ != nullptr) INTACT_TRY(cap_->take(reader, size));
+  if (input_.in_memory()) {
+    block_ = input_.memory().span().subspan(static_cast<std::size_t>(next_), size);
+  } else {
+    const std::span<std::byte> target(buffer_.get(), size);
+    INTACT_TRY(input_.read(next_, target));
+    block_ = target;
+  }
+  block_offset_ = next_;
+  next_ += size;
+  return {};
 }
 
 la_int64_t Feed::skip(archive*, void* self, la_int64_t count) {

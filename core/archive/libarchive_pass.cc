@@ -1,10 +1,12 @@
 #include "core/archive/libarchive_pass.h"
 
 #include <locale.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/archive/codecs.h"
 #include "core/archive/zip_names.h"
@@ -19,6 +21,7 @@ using Where = SequentialArchive::Where;
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;         // bytes copied at once
 constexpr std::uint64_t kAskEvery = std::uint64_t{8} << 20;  // bytes of contents between two questions whether to go on
+constexpr double kAskAfter = 0.1;                            // seconds without a question
 constexpr std::size_t kMostLinked = 50'000;                  // for which libarchive takes some two seconds
 constexpr std::uint64_t kHeader = 512;                       // bytes that a member counts as beside its contents
 constexpr int kMostEmpty = 1000;                             // pieces after one another that have nothing in them
@@ -45,6 +48,12 @@ class Utf8Locale {
   locale_t ours_, before_ = nullptr;
 };
 
+double seconds_of(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 }  // namespace
 
 void Pass::support_formats() {
@@ -65,6 +74,7 @@ Result<bool> Pass::run() {
   reader_ = ReaderPtr(library_.archive_read_new(), {library_.archive_read_free});
   if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
   support_formats();
+  began_ = seconds_of(CLOCK_THREAD_CPUTIME_ID), asked_ = seconds_of(CLOCK_MONOTONIC);
   auto members = read_members();
   if (password_in_doubt_ && wrong_password_ && (members || members.error().code == ErrorCode::kArchive))
     return *wrong_password_;
@@ -74,10 +84,13 @@ Result<bool> Pass::run() {
 }
 
 Result<bool> Pass::read_members() {
-  int status = unpacking_ != nullptr ? unpacking_->open(reader_.get()) : feed_.open(reader_.get());
+  int status =
+      unpacking_ != nullptr ? unpacking_->open(reader_.get(), header_cap_) : feed_.open(reader_.get(), &header_cap_);
   for (bool first = true; status == ARCHIVE_OK || status == ARCHIVE_WARN; first = false) {
     archive_entry* header = nullptr;
+    header_cap_.begin();
     status = library_.archive_read_next_header(reader_.get(), &header);
+    header_cap_.end();
     // A tar without members is nothing but zeros, which are no sign of an archive, unless somebody has compressed them.
     if (status == ARCHIVE_EOF && first && format() == ARCHIVE_FORMAT_TAR) return !in_place_;
     if (status == ARCHIVE_EOF) return true;
@@ -107,7 +120,7 @@ Result<void> Pass::add(archive_entry* header) {
     if (stored_name == nullptr || type != AE_IFDIR || normal_path(stored_name) != "/") archive_.leave_out();
     return pass_over();
   }
-  names_size_ += path->size();
+  names_size_ += path->size() + (linked ? linked->size() : 0);
   if (names_size_ > options_.limits.directory_size)
     return Error{ErrorCode::kArchive, "longer names than the limit (max_directory_size)"};
   Entry entry;
@@ -195,7 +208,11 @@ Result<void> Pass::take(Growing& contents, std::span<const std::byte> piece) {
   const bool first = contents.size == 0;
   contents.size += piece.size();
   contents.crc = crc32(piece, contents.crc);
-  if (contents.in_place) return {};
+  if (contents.in_place) {
+    left_in_place_ += piece.size();
+    if (left_in_place_ <= input_.size() + options_.limits.unpacked_size) return {};
+    return Error{ErrorCode::kArchive, "contents that overlap, of more bytes than the limit (max_unpacked_size)"};
+  }
   INTACT_TRY(count_unpacked(piece.size()));
   contents.kept = contents.kept && contents.size <= options_.limits.member_size;
   if (!contents.kept) return {};
@@ -240,11 +257,17 @@ Result<void> Pass::count_unpacked(std::uint64_t size) {
                                         " bytes, the limit (max_unpacked_size)"};
 }
 
+// Also bounds the time: what libarchive does for a header or a piece may take seconds, and that for each of them.
 Result<void> Pass::ask_whether_to_go_on(std::uint64_t size) {
   unasked_ += size;
-  if (unasked_ < kAskEvery) return {};
-  unasked_ = 0;
-  return options_.go_on() ? Result<void>() : system_error(EINTR, "opening it");
+  const double now = seconds_of(CLOCK_MONOTONIC);
+  if (unasked_ < kAskEvery && now - asked_ < kAskAfter) return {};
+  handed_out_ += std::exchange(unasked_, 0);
+  asked_ = now;
+  if (!options_.go_on()) return system_error(EINTR, "opening it");
+  const double most = options_.limits.seconds + static_cast<double>(handed_out_ >> 20);
+  if (seconds_of(CLOCK_THREAD_CPUTIME_ID) - began_ <= most) return {};
+  return Error{ErrorCode::kArchive, "takes longer to read than " + std::to_string(static_cast<int>(most)) + " s"};
 }
 
 // The path of a member or of a hard link's target; nothing if it is none below a root. Tars often begin theirs with

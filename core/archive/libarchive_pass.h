@@ -26,6 +26,7 @@ class Pass {
         options_(options),
         archive_(archive),
         in_place_(unpacking == nullptr && &input == &archive.source()),
+        header_cap_(library),
         feed_(library, input) {}
 
   // A wrong password and a broken archive look the same, where contents tell until those of some member were read.
@@ -69,11 +70,15 @@ class Pass {
   const OpenOptions& options_;
   SequentialArchive& archive_;
   const bool in_place_;  // contents may lie in the source as they are
+  HeaderCap header_cap_;
   Feed feed_;
   ReaderPtr reader_;
   std::uint64_t unpacked_ = 0;
+  std::uint64_t left_in_place_ = 0;
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
+  std::uint64_t handed_out_ = 0;
+  double began_ = 0, asked_ = 0;  // seconds of this thread's CPU time, and of the clock
   std::size_t linked_ = 0;
   bool password_in_doubt_ = false;
   bool contents_tell_ = false;

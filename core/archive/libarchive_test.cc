@@ -144,6 +144,34 @@ TEST(Libarchive, ALinkWhoseTargetIsOverTheLimitOfAMemberIsRefused) {
   EXPECT_THAT(read.error().reason, HasSubstr("over the limit of 3"));
 }
 
+TEST(Libarchive, TheTimeThatItTakesIsBounded) {
+  std::string list = " SCHILY.acl.access=";  // libarchive compares each entry of it with each
+  for (int i = 0; i < 20'000; ++i) list += "user:a:r,";
+  const std::string record = std::to_string(list.size() + 7) + list + "\n";
+  const std::string members = member("pax", record, 'x') + member("a", "a");
+  const auto archive = open_content(tar(members + members), Where::kMemory, OpenOptions(Limits{.seconds = 0}));
+  ASSERT_FALSE(archive);
+  EXPECT_EQ(archive.error().code, ErrorCode::kArchive);
+  EXPECT_EQ(archive.error().reason, "takes longer to read than 0 s");
+  EXPECT_TRUE(open_content(tar(members), Where::kMemory));
+}
+
+TEST(Libarchive, TheHeaderOfAMemberIsBounded) {
+  const auto sparse = [](std::size_t pieces) {  // GNU.sparse 1.0: a map in front of the contents
+    std::string map = std::to_string(pieces) + "\n";
+    for (std::size_t i = 0; i < pieces; ++i) map += "0\n0\n";
+    map.resize((map.size() + kBlock - 1) / kBlock * kBlock);
+    const std::string records = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n25 GNU.sparse.realsize=0\n";
+    return member("pax", records, 'x') + member("a", map);
+  };
+  for (const Where where : {Where::kMemory, Where::kFile}) {
+    EXPECT_TRUE(open_content(tar(sparse(1 << 20)), where));
+    const auto archive = open_content(tar(sparse(5 << 20)), where);
+    ASSERT_FALSE(archive);
+    EXPECT_EQ(archive.error().reason, "a member's header of more than 16777216 bytes");
+  }
+}
+
 TEST(Libarchive, OpeningEndsWhenItIsToldNotToGoOn) {
   OpenOptions options;
   options.go_on = [] { return false; };

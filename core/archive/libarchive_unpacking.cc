@@ -88,7 +88,8 @@ Result<bool> Unpacking::begin() {
 
 const char* Unpacking::suffix() const { return filter_->suffix; }
 
-int Unpacking::open(archive* reader) {
+int Unpacking::open(archive* reader, HeaderCap& cap) {
+  cap_ = &cap;
   library_.archive_read_set_callback_data(reader, this);
   library_.archive_read_set_read_callback(reader, read);
   return library_.archive_read_open1(reader);
@@ -96,9 +97,10 @@ int Unpacking::open(archive* reader) {
 
 la_ssize_t Unpacking::read(archive* reader, void* self, const void** block) {
   auto& unpacking = *static_cast<Unpacking*>(self);
-  auto piece = unpacking.next();
-  if (!piece) {
-    unpacking.failure_ = std::move(piece).error();
+  const auto piece = unpacking.next();
+  const auto capped = piece ? unpacking.cap_->take(reader, piece->size()) : Result<void>();
+  if (!piece || !capped) {
+    unpacking.failure_ = piece ? capped.error() : piece.error();
     unpacking.library_.archive_set_error(reader, EIO, "%s", "cannot unpack");
     return -1;
   }

@@ -25,7 +25,7 @@ class Unpacking {
   const char* suffix() const;
 
   // Has `reader` read what is unpacked.
-  int open(archive* reader);
+  int open(archive* reader, HeaderCap& cap);
   // Unpacks what nobody has asked for, which has the last checksums.
   Result<void> finish();
   // What kept `reader` from reading on.
@@ -47,6 +47,7 @@ class Unpacking {
   ReaderPtr reader_;
   std::uint64_t unpacked_ = 0;  // bytes
   std::uint64_t asked_ = 0;     // of those, when it was last asked whether to go on
+  HeaderCap* cap_ = nullptr;
   std::optional<Error> failure_;
 };
 

@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t kLongestPath = 4095;      // PATH_MAX without its NUL
 constexpr int kMostLinks = 40;                  // followed on the way to one member, as by Linux
 constexpr std::size_t kMostListed = 100'000;    // members looked at in directories that links lead to
-constexpr std::size_t kMostSteps = 10'000'000;  // components of all paths walked
+constexpr std::size_t kMostSteps = 10'000'000;  // components of all paths walked, and 64 bytes of a path copied
 
 bool is_link(const Member& member) { return !member.directory && S_ISLNK(member.mode); }
 
@@ -136,7 +136,8 @@ std::optional<std::string> Follower::target_of(std::size_t link) const {
 std::optional<std::string> Follower::resolve(std::string_view path, int& followed) {
   std::string at;  // what has been walked: no links in it
   while (!path.empty()) {
-    if (++steps_ > kMostSteps) return std::nullopt;
+    steps_ += 1 + at.size() / 64;
+    if (steps_ > kMostSteps) return std::nullopt;
     const std::size_t slash = std::min(path.find('/'), path.size());
     const std::string_view part = path.substr(0, slash);
     const bool goes_on = slash < path.size();
@@ -227,7 +228,8 @@ Result<std::unique_ptr<Archive>> Follower::run(const Limits& limits) && {
       ++left_out_;
     }
     if (listed_ > kMostListed || steps_ > kMostSteps || items_.size() > limits.members)
-      return Error{ErrorCode::kArchive, "symbolic links that make more members, or longer ways, than the limit"};
+      return Error{ErrorCode::kArchive, "symbolic links that make more members, or longer ways, than the limit",
+                   archive_->name()};
   }
   items_.shrink_to_fit();
   return std::unique_ptr<Archive>(
