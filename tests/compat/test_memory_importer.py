@@ -334,6 +334,24 @@ def test_a_module_that_is_unmounted_before_it_runs_is_not_found(importer):
         importer.exec_module(importlib.util.module_from_spec(spec))
 
 
+def test_a_module_that_is_unmounted_while_it_is_read_is_what_is_mounted_then(importer, monkeypatch):
+    """It was told to be corrupted."""
+    mount({"moving.py": "value = 1"}, "old.zip")
+    mount({"moving.py": "value = 2"}, "new.zip")
+    spec, find = importer.find_spec("moving"), physfs._find
+
+    def unmounted(*arguments):
+        monkeypatch.setattr(physfs, "_find", find)
+        found = find(*arguments)
+        physfs.unmount("new.zip")
+        return found
+
+    monkeypatch.setattr(physfs, "_find", unmounted)
+    module = importlib.util.module_from_spec(spec)
+    importer.exec_module(module)
+    assert module.value == 1
+
+
 def test_reload(importer):
     mount({"reloaded.py": "value = 1"}, "old.zip")
     module = importlib.import_module("reloaded")

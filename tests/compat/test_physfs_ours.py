@@ -157,6 +157,32 @@ def test_mounting_from_several_threads(ours):
     assert [len(ours.ls(str(number))) for number in range(4)] == [25] * 4
 
 
+def test_a_file_that_another_thread_unmounts_is_read_or_not_found(ours, monkeypatch):
+    """It was told to be corrupted, and ls() raised ValueError."""
+    find, entry = ours._find, ours._entry
+
+    def unmounted(function):
+        def call(*arguments):
+            found = function(*arguments)
+            if any(mounted.source == "upper.zip" for mounted in ours._mounted):
+                ours.unmount("upper.zip")
+            return found
+
+        return call
+
+    ours.mount_memory(LOWER, "lower.zip")
+    ours.mount_memory(UPPER, "upper.zip")
+    monkeypatch.setattr(ours, "_find", unmounted(find))
+    assert ours.cat("a.txt") == b"lower"
+    ours.mount_memory(UPPER, "upper.zip")
+    with pytest.raises(ours.PhysfsNotFound):
+        ours.cat("b.txt")
+    monkeypatch.setattr(ours, "_find", find)
+    ours.mount_memory(UPPER, "upper.zip")
+    monkeypatch.setattr(ours, "_entry", unmounted(entry))
+    assert ours.ls() == ["Case", "a.txt", "dir", "only", "plain"]
+
+
 def test_bytes_that_are_no_unicode_are_not_there(ours):
     """The original fails at making the message."""
     ours.mount_memory(UPPER, "upper.zip")

@@ -75,7 +75,10 @@ class PhysfsImporter:
         elif found[0] or content is None:  # a directory, where cat() would go on to what older mounts have
             return
         else:
-            data = physfs._read(content, inner)
+            try:
+                data = physfs._read(content, inner)
+            except ValueError:  # another thread has unmounted it
+                data = physfs.cat(path)
         if path.endswith(".pyc"):
             code = marshal.loads(data[16:])
         else:

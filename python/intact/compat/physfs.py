@@ -229,7 +229,10 @@ def ls(dir: str = "/") -> "list[str]":
         here = _entry(content, inner)
         if here and here[0]:
             below = inner + "/" if inner else ""
-            names.update(name for name in content._list(inner) if not _is_link(_entry(content, below + name)))
+            try:
+                names.update(name for name in content._list(inner) if not _is_link(_entry(content, below + name)))
+            except ValueError:  # another thread has unmounted it
+                pass
     return sorted(names)
 
 
@@ -256,19 +259,24 @@ def cat(file: str) -> bytes:
     """The bytes of a file. Raises PhysfsNotFound if there is none, PhysfsRuntimeError if it cannot be read."""
     if type(file) is not str or not file.isascii():
         file = _text(file)
-    content, path, found = _search(_all(), file, True)
-    if content is None or isinstance(found, str):
-        raise _missing("failed to open. Reason: [%s]", found, file)
-    return _read(content, path)
+    while True:
+        content, path, found = _search(_all(), file, True)
+        if content is None or isinstance(found, str):
+            raise _missing("failed to open. Reason: [%s]", found, file)
+        try:
+            return _read(content, path)
+        except ValueError:  # another thread has unmounted it, and what is mounted now is to be asked
+            continue
 
 
 read = cat
 
 
 def _read(content: "_engine.Mount | _Directory", path: str) -> bytes:
+    """The bytes of what was found. Raises ValueError if that is unmounted meanwhile."""
     try:
         return content.read(path)
-    except (MemberError, PasswordError, OSError, ValueError) as error:
+    except (MemberError, PasswordError, OSError) as error:
         reason = _strerror(error) if isinstance(error, OSError) else "corrupted"
         raise PhysfsRuntimeError(f"Error condition in reading. Reason: [{reason}]") from error
 
@@ -393,7 +401,10 @@ def _through_link(file: str) -> bool:
         inner, at = (path and _below(mounted.point, path)) or "", 0
         while (at := inner.find("/", at + 1)) > 0:
             if _is_link(_entry(mounted.content, inner[:at])):
-                target = os.fsdecode(_read(mounted.content, inner[:at]))
+                try:
+                    target = os.fsdecode(_read(mounted.content, inner[:at]))
+                except ValueError:  # another thread has unmounted it
+                    return False
                 return target != "" and _entry(mounted.content, target) is not None
     return False
 
