@@ -142,7 +142,7 @@ def test_the_empty_mount_point_is_the_root(physfs):
     assert physfs.ls() == ["a.txt", "b.txt", "dir"]
 
 
-@pytest.mark.parametrize("point", ["..", "a/../b", ".", "a:b", "a\\b"])
+@pytest.mark.parametrize("point", ["..", "a/../b", ".", "a:b", "a\\b", "a/../", "a/.//"])
 def test_illegal_mount_points_are_refused(physfs, point):
     with pytest.raises(physfs.PhysfsRuntimeError) as raised:
         physfs.mount_memory(UPPER, "upper.zip", point)
@@ -242,7 +242,7 @@ def test_paths_are_normalised(physfs, path):
     assert physfs.cat(path) == b"x" and physfs.stat(path).filesize == 1
 
 
-@pytest.mark.parametrize("path", [".", "..", "./a.txt", "dir/../a.txt", "a:txt", "dir\\x"])
+@pytest.mark.parametrize("path", [".", "..", "./a.txt", "dir/../a.txt", "a:txt", "dir\\x", "a.txt/./", "a.txt/..//"])
 def test_illegal_paths_are_errors(physfs, path):
     physfs.mount_memory(LOWER, "lower.zip")
     with pytest.raises(physfs.PhysfsRuntimeError, match=r"^failed to stat\. Reason \["):

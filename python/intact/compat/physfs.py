@@ -368,10 +368,12 @@ def _is_link(entry: "_Entry | None") -> bool:
 
 
 def _normal(path: str) -> "str | None":
-    """The path as members are named; None if PhysicsFS refuses it. Of several components it does not judge the last."""
+    """The path as members are named; None if PhysicsFS refuses it. Of several components it does not judge the last,
+    unless a slash follows."""
     if path[:1] in "/." or path[-1:] == "/" or "//" in path or "/." in path:
         parts = [part for part in path.split("/") if part]
-        if not {".", ".."}.isdisjoint(parts[:-1] or parts):
+        judged = parts if path[-1:] == "/" else parts[:-1] or parts
+        if not {".", ".."}.isdisjoint(judged):
             return None
         path = "/".join(parts)
     return None if ":" in path or "\\" in path else path
