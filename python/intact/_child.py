@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def take_over(where: tuple[int, str, int, int], handed: list[Handed]) -> None:
     """In the child: mount what was handed over and run the program, which then looks as if python had been told to."""
+    _run.forget_command()
     at, kind, word, offset = where
     rest = sys.argv[1:]
     sys.orig_argv[:] = sys.orig_argv[:at] + rest

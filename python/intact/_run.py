@@ -118,6 +118,16 @@ def _compile_command(text: str) -> CodeType:
     return code
 
 
+def forget_command() -> None:
+    """Have tracebacks not show the lines of the ``-c`` that started us where a program's own ``<string>`` is meant.
+
+    Only 3.13.0 keeps them under that name.
+    """
+    linecache = sys.modules.get("linecache")
+    if linecache is not None:
+        linecache.cache.pop("<string>", None)
+
+
 def _run_script(script: str, main: ModuleType) -> None:
     path = os.path.abspath(script)
     if _can_be_imported_from(path):

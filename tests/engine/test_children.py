@@ -112,6 +112,7 @@ ENDINGS = {
     "exit 3": "import sys; sys.exit(3)",
     "exit text": "import sys; sys.exit('farewell')",
     "uncaught": "def f(): raise ValueError('mine')\nf()",
+    "uncaught in a string": "import sys; exec('\\n' * 2 + 'raise ValueError(1)')",
     "syntax error": "x = (",
     "cause": "try:\n    1/0\nexcept ZeroDivisionError as error:\n    raise KeyError('k') from error",
     "hook": "import sys\nsys.excepthook = lambda *e: print('hook', e[0].__name__)\n1/0",

@@ -407,6 +407,14 @@ def test_what_python_itself_does_not_run_is_mounted_as_with_intact_run(tmp_path,
     assert " part\n" in done.stderr and "ran" not in done.stderr
 
 
+def test_a_programs_own_strings_show_no_lines_of_ours_in_tracebacks(tmp_path):
+    """On 3.13.0 they showed those of the command that the trace runs by."""
+    (tmp_path / "script.py").write_text("exec('raise ValueError(1)')\n")
+    done = trace("-o", "trace.txt", "--", "script.py", cwd=tmp_path)
+    control = building.python("script.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, control.stderr) and "<string>" in done.stderr
+
+
 def test_a_child_that_a_fork_made_writes_no_trace(archive, tmp_path):
     target = tmp_path / "trace.json"
     program = "import os, sys\nchild = os.fork()\nif child: os.waitpid(child, 0); import leaf\nelse: sys.exit(0)\n"

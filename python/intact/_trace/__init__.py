@@ -141,6 +141,7 @@ def run(
     from intact import _run
     from intact._password_file import PasswordFile
 
+    _run.forget_command()
     process, trace, interrupted = os.getpid(), Trace(title), False
     password = PasswordFile(password_file)
 
