@@ -415,6 +415,12 @@ def test_a_programs_own_strings_show_no_lines_of_ours_in_tracebacks(tmp_path):
     assert (done.returncode, done.stderr) == (1, control.stderr) and "<string>" in done.stderr
 
 
+def test_a_program_that_clears_sys_modules_is_traced(archive, tmp_path):
+    """There was an exception at exit, and no trace."""
+    done = trace(archive, "-o", "trace.json", "-c", "import leaf, sys; sys.modules.clear()", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and "leaf" in traced_names(tmp_path / "trace.json")
+
+
 def test_a_child_that_a_fork_made_writes_no_trace(archive, tmp_path):
     target = tmp_path / "trace.json"
     program = "import os, sys\nchild = os.fork()\nif child: os.waitpid(child, 0); import leaf\nelse: sys.exit(0)\n"

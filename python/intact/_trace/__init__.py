@@ -143,11 +143,14 @@ def run(
 
     _run.forget_command()
     process, trace, interrupted = os.getpid(), Trace(title), False
+    ours = sys.modules.copy()
     password = PasswordFile(password_file)
 
     def finish() -> None:
         if os.getpid() != process:
             return
+        for name, module in ours.items():  # which the program may have cleared
+            sys.modules.setdefault(name, module)
         trace.__exit__()
         _tell(trace, output)
         if interrupted:  # python has forgotten it, for what tells the trace executes code of its own
