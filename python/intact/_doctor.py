@@ -121,8 +121,8 @@ def _execute_memory() -> None:
     _map_executable(descriptor)
 
 
-def _map_executable(descriptor: int) -> None:
-    mmap.mmap(descriptor, mmap.PAGESIZE, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC).close()
+def _map_executable(descriptor: int, size: int = mmap.PAGESIZE) -> None:
+    mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC).close()
 
 
 def _reason_for_memory() -> str:
@@ -291,7 +291,7 @@ def _mapping(mount: Mount, count: int) -> Finding:
             if os.fstatvfs(descriptor).f_flag & os.ST_NOEXEC:
                 raise PermissionError("its file system is mounted noexec")
         else:
-            _map_executable(descriptor)
+            _map_executable(descriptor, min(mmap.PAGESIZE, os.fstat(descriptor).st_size))
 
     error = _in_child(attempt)
     if error is None:

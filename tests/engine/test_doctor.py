@@ -2,6 +2,7 @@
 
 import functools
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -19,11 +20,11 @@ needs_noexec_setting = pytest.mark.skipif(
 )
 
 
-def doctor(*arguments, **options):
+def doctor(*arguments, whole=False, **options):
     done = building.python("-m", "intact", "doctor", "--json", *map(str, arguments), **options)
     facts = json.loads(done.stdout)
     assert done.returncode == (0 if facts["can_run"] else 1), done.stderr
-    return facts["can_run"], {each["check"]: each for each in facts["findings"]}
+    return facts["can_run"], facts["findings"] if whole else {each["check"]: each for each in facts["findings"]}
 
 
 def library(directory, name, *needs, source="int answer(void) { return 42; }\n"):
@@ -171,6 +172,14 @@ def test_what_only_a_plug_in_needs_is_a_warning(tmp_path):
     plugin = library(tmp_path, "libplugin.so", tmp_path / "libnowhere.so.7")
     can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", {"plugins/libplugin.so": plugin.read_bytes()}))
     assert can_run and findings["libraries"]["status"] == "warn"
+
+
+def test_an_archive_smaller_than_a_page_can_be_mapped(tmp_path):
+    """Of a shared object in one it was said that it could not."""
+    archive = building.write_zip(tmp_path / "app.zip", {"small.so": b"no object"})
+    assert os.stat(archive).st_size < mmap.PAGESIZE
+    _, findings = doctor(archive, whole=True)
+    assert [each["status"] for each in findings if each["check"] == "shared objects"] == ["ok", "warn"]
 
 
 @pytest.mark.parametrize(("name", "status"), [("__main__.py", "fail"), ("data.txt", "warn")])
