@@ -16,7 +16,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Literal, NamedTuple
 
 import intact
-from intact import _engine, _info, _tags
+from intact import _elf_versions, _engine, _info, _tags
 from intact._mounts import Mount
 from intact._names import is_shared_object
 
@@ -263,23 +263,50 @@ def _shared_objects(mount: Mount) -> list[Finding]:
     if not paths:
         return [Finding("shared objects", "ok", "none")]
     needed: dict[str, list[str]] = {}  # by path
-    broken = []
+    versions: dict[str, list[tuple[str, str]]] = {}
+    broken: dict[bool, list[str]] = {True: [], False: []}  # by whether it is an extension module
     for path in paths:
+        data = mount.read(path)
         try:
-            needed[path] = _engine._needed(mount.read(path))
+            names, reason = _engine._needed(data), _for_another_machine(data)
         except intact.ImageError as error:
-            broken.append(f"{path}: {error.reason}")
-    findings = [_mapping(mount, len(paths)), *_libraries(needed)]
-    if broken:
-        what = f"{len(broken)} cannot be loaded: {'; '.join(broken[:3])}"
-        findings.append(Finding("shared objects", "warn", what, "", "an extension among them cannot be imported"))
+            names, reason = [], error.reason
+        if reason:
+            broken[_is_module(path, data)].append(f"{path}: {reason}")
+        else:
+            needed[path], versions[path] = names, _elf_versions.needs(data)
+    return [_mapping(mount, len(paths)), *_broken(broken), *_libraries(needed, versions)]
+
+
+def _broken(broken: dict[bool, list[str]]) -> list[Finding]:
+    findings = []
+    if modules := broken[True]:
+        what = f"{len(modules)} extension modules cannot be imported: {'; '.join(modules[:3])}"
+        remedy = f"fetch the wheel for this machine, {os.uname().machine}, or pack it again"
+        findings.append(Finding("shared objects", "fail", what, "", remedy))
+    if others := broken[False]:
+        what = f"{len(others)} cannot be loaded: {'; '.join(others[:3])}"
+        findings.append(Finding("shared objects", "warn", what, "", "none is needed, unless something loads them"))
     return findings
 
 
 def _for_another(path: str) -> bool:
-    """Whether it is an extension module of another interpreter's, by its name."""
+    """Whether it is of another interpreter's: an extension module by its name, or what an app has for that one alone."""
     base = path.rpartition("/")[2]
-    return ".cpython-" in base and not base.endswith(tuple(EXTENSION_SUFFIXES))
+    return path.startswith(".intact/") or (".cpython-" in base and not base.endswith(tuple(EXTENSION_SUFFIXES)))
+
+
+def _for_another_machine(data: bytes) -> str | None:
+    """Why not, of an object that the engine can read."""
+    machine, here = {b"\x3e\0": "x86_64", b"\xb7\0": "aarch64"}.get(data[18:20]), os.uname().machine
+    return f"for {machine}, this is {here}" if machine != here else None
+
+
+def _is_module(path: str, data: bytes) -> bool:
+    """Whether it is an extension module of this interpreter's: by its name, or for a plain .so by what it has."""
+    base = path.rpartition("/")[2]
+    tagged = tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
+    return base.endswith(tagged) or f"\0PyInit_{base.partition('.')[0]}\0".encode() in data
 
 
 def _mapping(mount: Mount, count: int) -> Finding:
@@ -303,25 +330,42 @@ def _mapping(mount: Mount, count: int) -> Finding:
     return Finding("shared objects", "warn", f"{count} cannot be mapped from the archive: {error}", why, remedy)
 
 
-def _libraries(needed: dict[str, list[str]]) -> list[Finding]:
+def _libraries(needed: dict[str, list[str]], versions: dict[str, list[tuple[str, str]]]) -> list[Finding]:
     """What neither the archive nor the system has. Without it an extension fails; of a plug-in that is not certain."""
     inside = {path.rpartition("/")[2]: path for path in needed}
     outside = {name for names in needed.values() for name in names if name.rpartition("/")[2] not in inside}
-    tried = {name: _in_child(partial(_load, name)) for name in sorted(outside)}
-    missing = {name: error for name, error in tried.items() if error is not None}
-    if not missing:
-        return [Finding("libraries", "ok", f"the {len(outside)} that the system has to have are there")]
     imported = _reached(needed, inside)
     findings = []
-    for name, error in missing.items():
-        users = sorted(path for path, names in needed.items() if name in names)
+
+    def tell(what: str, users: list[str], why: str, remedy: str) -> None:
         certain = [path for path in users if path in imported]
         shown = ", ".join((certain or users)[:3]) + (" and more" if len(certain or users) > 3 else "")
-        why = error if name in error else f"{name}: {error}"
-        remedy = f"install the package of this system that has {name}, or put a wheel that bundles it beside"
         status: Literal["warn", "fail"] = "fail" if certain else "warn"
-        findings.append(Finding("libraries", status, f"{name} is missing, which {shown} needs", why, remedy))
-    return findings
+        findings.append(Finding("libraries", status, f"{what}, which {shown} needs", why, remedy))
+
+    for name in sorted(outside):
+        if (error := _in_child(partial(_load, name))) is not None:
+            users = sorted(path for path, names in needed.items() if name in names)
+            remedy = f"install the package of this system that has {name}, or put a wheel that bundles it beside"
+            tell(f"{name} is missing", users, error if name in error else f"{name}: {error}", remedy)
+        elif lacking := _lacking(name, versions):
+            users = sorted(path for path, wanted in versions.items() if any((name, each) in wanted for each in lacking))
+            why = f"this is {os.confstr('CS_GNU_LIBC_VERSION')}"
+            remedy = "run it on a newer distribution, or fetch a wheel that is for this one"
+            tell(f"{name} has no {', '.join(sorted(lacking)[:3])}", users, why, remedy)
+    return findings or [Finding("libraries", "ok", f"the {len(outside)} that the system has to have are there")]
+
+
+def _lacking(name: str, versions: dict[str, list[tuple[str, str]]]) -> set[str]:
+    """The versions that objects need of a library and the system's has not."""
+    wanted = {version for each in versions.values() for library, version in each if library == name}
+
+    def attempt() -> None:
+        _load(name)
+        if absent := _elf_versions.lacking(name, wanted):
+            raise LookupError("\n".join(absent))
+
+    return wanted.intersection((_in_child(attempt) or "").split("\n"))
 
 
 def _reached(needed: dict[str, list[str]], inside: dict[str, str]) -> set[str]:

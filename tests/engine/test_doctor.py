@@ -4,6 +4,7 @@ import functools
 import json
 import mmap
 import os
+import re
 import subprocess
 import sys
 
@@ -172,6 +173,71 @@ def test_what_only_a_plug_in_needs_is_a_warning(tmp_path):
     plugin = library(tmp_path, "libplugin.so", tmp_path / "libnowhere.so.7")
     can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", {"plugins/libplugin.so": plugin.read_bytes()}))
     assert can_run and findings["libraries"]["status"] == "warn"
+
+
+def elf_hash(name):
+    """Of a version's name, by which the dynamic linker compares."""
+    number = 0
+    for byte in name:
+        number = (number << 4) + byte
+        number = (number ^ (number & 0xF0000000) >> 24) & 0x0FFFFFFF
+    return number.to_bytes(4, "little")
+
+
+def for_a_newer_glibc(path):
+    """The shared object with the need of one version of libc replaced by that of one that is not there yet."""
+    source = "int printf(const char*, ...); int PyInit_new(void) { return printf(\"\"); }\n"
+    data = library(path, "new.so", source=source).read_bytes()
+    old = re.search(rb"\0(GLIBC_2\.[0-9.]+)\0", data)[1]
+    new = b"GLIBC_2.".ljust(len(old), b"9")
+    return data.replace(b"\0%b\0" % old, b"\0%b\0" % new).replace(elf_hash(old), elf_hash(new)), new.decode()
+
+
+@pytest.mark.parametrize(("name", "status"), [(f"new{building.SUFFIX}", "fail"), ("plugins/libnew.so", "warn")])
+def test_a_version_that_a_library_here_does_not_have_is_told(tmp_path, name, status):
+    """All was well, and the dynamic linker refused the object."""
+    content, version = for_a_newer_glibc(tmp_path)
+    archive = building.write_zip(tmp_path / "app.zip", {name: content})
+    can_run, findings = doctor(archive)
+    assert can_run == (status == "warn") and findings["libraries"]["status"] == status
+    assert f"libc.so.6 has no {version}" in findings["libraries"]["what"] and name in findings["libraries"]["what"]
+    load = f"import intact, ctypes; ctypes.CDLL(intact.mount({str(archive)!r}).root + '/{name}')"
+    assert f"`{version}' not found" in building.python("-c", load).stderr
+
+
+def machine(number):
+    return lambda data: data[:18] + number.to_bytes(2, "little") + data[20:]
+
+
+WRONG = {
+    "other machine": (machine(62 if os.uname().machine == "aarch64" else 183), "this is " + os.uname().machine),
+    "unknown machine": (machine(9), "machine"),
+    "32 bit": (lambda data: data[:4] + b"\1" + data[5:], "32-bit"),
+    "no object": (lambda data: b"text" * 100, "not an ELF file"),
+}
+
+
+@pytest.mark.parametrize(("change", "word"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize(("name", "fails"), [(f"wrong{building.SUFFIX}", True), ("wrong.so", False), ("libwrong.so.1", False)])
+def test_an_extension_module_that_cannot_be_loaded_fails(tmp_path, change, word, name, fails):
+    """It was a warning, and nothing for another machine. Other objects may never be loaded, as those of a tool for several machines."""
+    content = change(library(tmp_path, "wrong.so").read_bytes())
+    can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", {name: content}))
+    assert can_run != fails and findings["shared objects"]["status"] == ("fail" if fails else "warn")
+    assert name in findings["shared objects"]["what"] and word in findings["shared objects"]["what"]
+    assert findings["libraries"]["status"] == "ok"
+
+
+def test_an_extension_module_without_a_tag_is_known_by_its_function(tmp_path):
+    data = library(tmp_path, "plain.so", source="int PyInit_plain(void) { return 0; }\n").read_bytes()
+    can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", {"plain.so": WRONG["32 bit"][0](data)}))
+    assert not can_run and findings["shared objects"]["status"] == "fail"
+
+
+def test_what_an_app_has_for_another_python_is_not_looked_at(tmp_path):
+    tree = {".intact/cpython-39-x86_64-linux-gnu/wrong.abi3.so": b"no object"}
+    can_run, findings = doctor(building.write_zip(tmp_path / "app.zip", tree))
+    assert can_run and findings["shared objects"]["what"] == "none"
 
 
 def test_an_archive_smaller_than_a_page_can_be_mapped(tmp_path):
