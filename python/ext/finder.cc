@@ -10,6 +10,7 @@
 #include "python/ext/finder.h"
 
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -268,14 +269,33 @@ PyRef absolute(PyObject* path) {
   return py_text(normal_path(join(directory, text)));
 }
 
+// Whether `path` lies where roots of bytes are, /intact/NAME, and none of them is mounted there. Its finder finds what
+// is mounted later and nothing until then. Were the path declined, a thread that mounts meanwhile would have importlib
+// take it for a directory on disk, in which it writes bytecode; and where it cannot, below the current directory. A
+// real /intact has directories of its own.
+bool below_private_root(const Snapshot& tree, std::string_view path, Viewer viewer) {
+  constexpr std::string_view kPrivate = "/intact/";
+  std::string storage;
+  struct stat status;
+  return path.starts_with(kPrivate) && normal_path(path).starts_with(kPrivate) &&
+         tree.normal_root_of(path, storage, viewer).first == nullptr && ::lstat("/intact", &status) != 0;
+}
+
 // EntryFinder(path): the path hook. ImportError for what is no directory of ours, as PEP 302 wants it.
 PyObject* entry_new(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject* given = nullptr;
   if (!PyArg_ParseTuple(args, "O:EntryFinder", &given)) return nullptr;
   PyRef path = absolute(given), holder;
   if (!path) return nullptr;
-  const auto place = ReadGuard(engine().tree)->lookup(path_view(path.get(), holder), object_state(type).viewer);
-  if (!place || !place->directory()) {
+  const std::string_view text = path_view(path.get(), holder);
+  const Viewer viewer = object_state(type).viewer;
+  bool taken = false;
+  {
+    const ReadGuard tree(engine().tree);
+    const auto place = tree->lookup(text, viewer);
+    taken = place ? place->directory() : below_private_root(*tree, text, viewer);
+  }
+  if (!taken) {
     PyErr_SetString(PyExc_ImportError, "not a directory of a mounted archive");
     return nullptr;
   }
@@ -365,7 +385,7 @@ PyType_Slot kEntrySlots[] = {
     {Py_tp_getset, kEntryProperties},
     {Py_tp_doc, const_cast<char*>(
                     "EntryFinder(path)\n--\n\nPath entry finder for one directory of a mounted archive (PEP 302).\n\n"
-                    "Raises ImportError if `path` is none.")},
+                    "Raises ImportError if `path` is none and can be none: below /intact/ it may be mounted yet.")},
     {0, nullptr},
 };
 PyType_Spec kEntrySpec = {"intact._engine.EntryFinder", sizeof(EntryFinder), 0, Py_TPFLAGS_DEFAULT, kEntrySlots};

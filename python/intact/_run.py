@@ -12,6 +12,8 @@ import sys
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from types import ModuleType
 
+from intact import _engine
+
 TYPE_CHECKING = False  # type checkers take it for typing's, which costs an import
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,10 +158,12 @@ def _can_be_imported_from(path: str) -> bool:
     """Whether a path hook knows it: how python tells a directory or archive from a script."""
     for hook in sys.path_hooks:
         try:
-            hook(path)
+            finder = hook(path)
         except ImportError:
             continue
-        return True
+        # EntryFinder takes what may be mounted later, too, which python would not find.
+        mounted = any(f"{path}/".startswith(f"{root}/") for root in _engine._roots())
+        return mounted or not isinstance(finder, _engine.EntryFinder)
     return False
 
 

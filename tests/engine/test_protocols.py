@@ -5,8 +5,11 @@ Each program runs twice, on the same tree: in a directory on sys.path, which is 
 
 import copy
 import importlib
+import importlib.machinery
 import importlib.util
+import os
 import pickle
+import subprocess
 import sys
 import zipimport
 
@@ -148,7 +151,9 @@ print(state() == before, sorted(set(sys.modules) - modules), spec and (spec.name
 
 
 LAZY = """
+import importlib.machinery
 import importlib.util
+import os
 def lazily(name):
     spec = importlib.util.find_spec(name)
     spec.loader = importlib.util.LazyLoader(spec.loader)
@@ -329,6 +334,57 @@ def test_relative_entry_is_looked_at_anew_when_its_mount_has_gone(tmp_path, monk
     module = importlib.import_module("rp")
     del sys.modules["rp"]
     assert module.n == 1 and type(module.__loader__) is zipimport.zipimporter
+
+
+def test_a_root_of_bytes_that_is_mounted_while_path_hooks_are_asked_is_no_directory_on_disk(mount):
+    """It became a FileFinder's, by which importlib wrote bytecode: below the current directory, where / cannot be written to."""
+    tree = {"pkg/__init__.py": "", "pkg/mod.py": "n = 1"}
+    mounted = mount(tree, "bytes", name="again")
+    path = importlib.import_module("pkg").__path__
+    mounted.unmount()
+
+    def mounts_meanwhile(entry):
+        mount(tree, "bytes", name="again")
+        raise ImportError
+
+    sys.path_hooks.insert(1, mounts_meanwhile)
+    importlib.machinery.PathFinder.find_spec("pkg.mod", path)
+    assert type(sys.path_importer_cache[path[0]]) is intact._engine.EntryFinder
+
+
+def test_the_finder_of_a_root_of_bytes_that_is_not_mounted_finds_nothing_until_it_is(mount):
+    entry = "/intact/later/pkg"
+    assert importlib.machinery.PathFinder.find_spec("pkg.mod", [entry]) is None
+    finder = sys.path_importer_cache[entry]
+    assert finder.find_spec("pkg.mod") is None and finder.iter_modules() == []
+    mount({"pkg/mod.py": ""}, "bytes", name="later")
+    assert finder.find_spec("pkg.mod").origin == f"{entry}/mod.py"
+
+
+@pytest.mark.parametrize("entry", ["/intact", "/intact/", "/intact/../elsewhere", "/intactly/x", "intact/x"])
+def test_other_places_are_declined(entry):
+    with pytest.raises(ImportError):
+        intact._engine.EntryFinder(entry)
+
+
+def test_a_program_below_a_root_that_is_not_mounted_is_not_there(mount):
+    with mount({"a.py": ""}):
+        child = building.python("/intact/nowhere/script.py")
+    assert (child.returncode, child.stderr) == (2, building.python("/intact/nowhere/script.py").stderr)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root makes a root directory of its own")
+def test_a_real_directory_of_that_name_has_files(tmp_path):
+    script = f"""set -e
+        cd {tmp_path} && mkdir root && mount -t tmpfs none root && cd root
+        for entry in $(ls /); do
+          if [ -L /$entry ]; then cp -P /$entry .; elif [ -d /$entry ]; then mkdir $entry && mount --rbind /$entry $entry; fi
+        done
+        mkdir -p intact/lib && echo 'n = 42' > intact/lib/on_disk.py
+        exec chroot . {sys.executable} -c '{{}}'"""
+    program = 'import sys, intact; sys.path.append("/intact/lib"); import on_disk; print(on_disk.n, on_disk.__loader__.__class__.__name__)'
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script.format(program)], capture_output=True, text=True)
+    assert done.stdout == "42 SourceFileLoader\n", done.stderr
 
 
 def test_entries_that_are_no_text_stay_in_the_cache_of_importers(mount):
