@@ -44,7 +44,11 @@ bool describe_call(ModuleState& state, PyObject* const* arguments, std::size_t c
     if (count > 2 && PyDict_Check(arguments[2])) span.subject = dict_item(arguments[2], state.str_module_name.get());
     return PyErr_Clear(), true;
   }
-  if (function == state.builtin_compile.get()) return span.phase = Phase::kCompile, true;
+  if (function == state.builtin_compile.get()) {
+    span.phase = Phase::kCompile;
+    if (count > 2) span.subject = PyRef::borrow(arguments[2]);
+    return true;
+  }
   // The rest that matters are functions of the module _imp. Parents are imported by it, too: spans of their own.
   if (!PyCFunction_Check(function) || PyCFunction_GET_SELF(function) != state.imp.get()) return false;
   const PyRef name = PyRef::steal(PyObject_GetAttr(function, state.str_module_name.get()));

@@ -44,7 +44,7 @@ class Recorder {
   struct Span {
     Phase phase;
     bool failed = false;
-    PyRef subject;  // a module's name; of kLoad its spec; none for what makes code
+    PyRef subject;  // a module's name; of kLoad its spec; of kCompile the path; none for what else makes code
     PyRef detail;   // of kImport who imports, a module's name; of kFind the spec that was found
     int line = 0;   // of kImport: where
     unsigned long thread = 0;

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -165,6 +166,39 @@ def test_a_module_that_is_reloaded_is_executed_again(mount):
     with intact.trace() as trace:
         importlib.reload(leaf)
     assert [module.name for module in trace.modules] == ["leaf"]
+
+
+def load_lazily(name):
+    spec = importlib.util.find_spec(name)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("importer", ["", "importer"], ids=["at the top", "by a module"])
+@pytest.mark.parametrize("way", ["reload", "lazily"])
+def test_what_is_reloaded_or_lazily_loaded_was_compiled_where_it_was(mount, way, importer):
+    """It was bytecode of no bytes that took no time, for which its importer was compiled."""
+    source = "".join(f"def f{n}(a, b=[1, {n}]):\n    return [x * {n} for x in a if x in b]\n" for n in range(300))
+    touch = "import importlib, sys; importlib.reload(sys.modules['slow'])" if way == "reload" else "import slow; slow.f0"
+    mount({"slow.py": source, "importer.py": touch, building.cached("importer.py"): building.timestamp_pyc(touch)})
+    module = importlib.import_module("slow") if way == "reload" else load_lazily("slow")
+    with intact.trace() as trace:
+        if importer:
+            importlib.import_module("importer")
+        elif way == "reload":
+            importlib.reload(module)
+        else:
+            module.f0
+    names = by_name(trace)
+    slow = names["slow"]
+    assert (slow.kind, slow.bytes) == ("source", len(source)) and slow.decoded > slow.executed > 0
+    assert abs(slow.own - slow.found - slow.decoded - slow.executed) < slow.own / 2
+    assert [phase for phase, *_ in slow.phases] == ["decoded", "executed"]
+    if importer:
+        assert names["importer"].kind == "bytecode"
+        assert names["importer"].executed < slow.total
 
 
 def test_nested_traces_each_have_what_was_imported_while_they_ran(mount):

@@ -73,6 +73,7 @@ class _Reader:
         self._used = {span[5] for span in spans}  # those with something in them
         self._records: list[_Record] = []
         self._owner: list[_Record | None] = []  # by span: whose it is
+        self._compiled: dict[int, tuple[Any, ...]] = {}  # by thread: what was last compiled outside of loading
 
     def read(self) -> list[Module]:
         for number, span in enumerate(self._spans):
@@ -82,20 +83,37 @@ class _Reader:
         return [record.module for record in self._records]
 
     def _own(self, number: int, span: tuple[Any, ...]) -> _Record | None:
-        _, subject, _, _, _, parent, failed, *_ = span
+        _, subject, _, _, thread, parent, failed, *_ = span
         phase = self._phase(number)
         owner = self._owner[parent] if parent >= 0 else None
         if phase == "import":
             return self._add(number, span, owner) if number in self._used or failed else owner
+        if phase == "compile" and (parent < 0 or self._phase(parent) == "execute"):
+            self._compiled[thread] = span
+            return None
         if phase == "execute" and isinstance(subject, str) and (owner is None or subject != owner.module.name):
-            owner = self._add(number, span, owner)  # reloaded, or executed by somebody else than import
+            return self._add_executed(number, span, owner)
         if owner is not None and (phase != "find" or subject == owner.module.name):
             owner.take(phase, span, *self._interval(span))
         return owner
 
-    def _add(self, number: int, span: tuple[Any, ...], outer: _Record | None) -> _Record:
+    def _add_executed(self, number: int, span: tuple[Any, ...], outer: _Record | None) -> _Record:
+        """A module that is reloaded, or executed by somebody else than import; it may have been compiled for that."""
+        spec = getattr(sys.modules.get(span[1]), "__spec__", None)
+        compiled = self._compiled.pop(span[4], None)
+        if compiled is None or compiled[1] != getattr(spec, "origin", None):
+            record = self._add(number, span, outer)
+        else:
+            start, end = self._interval(compiled)
+            record = self._add(number, span, outer, start)
+            record.take("compile", compiled, start, end)
+        record.take("execute", span, *self._interval(span))
+        return record
+
+    def _add(self, number: int, span: tuple[Any, ...], outer: _Record | None, start: float | None = None) -> _Record:
         _, name, importer, line, thread, _, failed, *_ = span
-        start, end = self._interval(span)
+        began, end = self._interval(span)
+        start = began if start is None else start
         module = Module(
             name=name,
             importer=importer,
@@ -141,7 +159,8 @@ class _Record:
         self._spec: Any = None
         self._times = dict.fromkeys(("import", "find", "fetch", "load", "decode", "compile", "execute"), 0.0)
         self._nested = dict.fromkeys(("import", "find", "fetch", "load", "execute"), 0.0)
-        self._intervals: dict[str, list[tuple[float, float]]] = {"find": [], "fetch": [], "load": [], "execute": []}
+        kept = ("find", "fetch", "load", "compile", "execute")
+        self._intervals: dict[str, list[tuple[float, float]]] = {phase: [] for phase in kept}
 
     def nest(self, phase: str, seconds: float) -> None:
         self._nested[phase] += seconds
@@ -162,14 +181,15 @@ class _Record:
         module.found = times["find"] - times["fetch"] - nested["find"]
         if self._intervals["execute"]:
             module.executed = times["execute"] - nested["execute"]
-            module.decoded = max(times["load"] - times["execute"], 0.0) - nested["load"]
+            loading = max(times["load"] - times["execute"], 0.0) - nested["load"]
+            module.decoded = loading if self._intervals["load"] else times["compile"]
         else:  # a loader that executes by itself
             module.decoded = times["decode"] + times["compile"]
             module.executed = max(times["load"] - module.decoded - nested["load"], 0.0)
         module.decoded += times["fetch"] - nested["fetch"]
         self._find_phases()
         _describe(module, self._spec, compiled=times["compile"] > 0)
-        loaded = bool(self._intervals["load"])  # else its parent imported it while it was waiting for the parent
+        loaded = self._intervals["load"] or self._intervals["execute"]  # else its parent imported it meanwhile
         if loaded and module.bytes == 0 and module.kind in ("source", "bytecode", "extension"):
             module.bytes = _bytes_of(self._spec, module)
 
@@ -185,6 +205,8 @@ class _Record:
             inside = [first for first, last in executed if start <= first and last <= end]
             middle = min(inside, default=start + self.module.decoded)
             phases += [("decoded", start, middle), *([] if inside else [("executed", middle, end)])]
+        if not self._intervals["load"]:
+            phases += [("decoded", start, end) for start, end in self._intervals["compile"]]
         phases += [("executed", start, end) for start, end in executed]
         self.module.phases = phases
 
