@@ -16,10 +16,11 @@ using Phase = Recorder::Phase;
 // As threading.get_ident() has it.
 unsigned long this_thread() { return static_cast<unsigned long>(pthread_self()); }
 
-// Who imports: the module whose code runs, importlib's own passed over, and the line.
-void note_importer(Recorder::Span& span, const PyRef& name_key) {
+// Who imports: the module whose code runs, importlib's own passed over, and the line. Code in C has no frames: where it
+// is a module that initialises itself, the frames below importlib's are those of who imports that one.
+void note_importer(Recorder& recorder, Recorder::Span& span, const PyRef& name_key) {
   PyRef frame = PyRef::steal(reinterpret_cast<PyObject*>(PyThreadState_GetFrame(PyThreadState_Get())));
-  while (frame) {
+  for (bool innermost = true; frame; innermost = false) {
     auto* at = reinterpret_cast<PyFrameObject*>(frame.get());
     const PyRef globals = PyRef::steal(PyFrame_GetGlobals(at));
     PyRef name = dict_item(globals.get(), name_key.get());
@@ -32,6 +33,7 @@ void note_importer(Recorder::Span& span, const PyRef& name_key) {
       return;
     }
     PyErr_Clear();
+    if (innermost && importlibs && recorder.take_importer(span)) return;
     frame = PyRef::steal(reinterpret_cast<PyObject*>(PyFrame_GetBack(at)));
   }
 }
@@ -64,7 +66,7 @@ bool describe(ModuleState& state, PyObject* const* arguments, std::size_t count,
   if (span.phase == Phase::kFetch) return true;
   if (span.phase == Phase::kDecode) return describe_call(state, arguments, count, span);
   span.subject = PyRef::borrow(arguments[0]);
-  if (span.phase == Phase::kImport) note_importer(span, state.str_module_name);
+  if (span.phase == Phase::kImport) note_importer(state.recorder, span, state.str_module_name);
   return true;
 }
 
@@ -136,6 +138,17 @@ std::vector<Recorder::Span> Recorder::stop(std::size_t first) {
   }
   remove();
   return taken;
+}
+
+bool Recorder::take_importer(Span& span) {
+  const std::lock_guard lock(mutex_);
+  const auto innermost = innermost_.find(this_thread());
+  if (innermost == innermost_.end() || innermost->second == kNone) return false;
+  const Span& outer = spans_[innermost->second];
+  if (outer.phase != Phase::kImport) return !outer.subject && outer.phase != Phase::kFetch;
+  span.detail = outer.detail ? PyRef::borrow(outer.detail.get()) : PyRef();
+  span.line = outer.line;
+  return true;
 }
 
 std::size_t Recorder::begin(Span span) {

@@ -45,7 +45,7 @@ class Recorder {
     Phase phase;
     bool failed = false;
     PyRef subject;  // a module's name; of kLoad its spec; of kCompile the path; none for what else makes code
-    PyRef detail;   // of kImport who imports, a module's name; of kFind the spec that was found
+    PyRef detail;   // of kImport who imports, a module's name, none for that around it; of kFind the spec that was found
     int line = 0;   // of kImport: where
     unsigned long thread = 0;
     std::size_t parent = kNone;
@@ -66,6 +66,10 @@ class Recorder {
   void read(std::uint64_t bytes) {
     if (on()) add_bytes(bytes);
   }
+
+  // Who imports, of an import that importlib makes within what this thread is at: for a parent package who asked for
+  // the child, none while an extension module makes or runs itself. False where frames tell.
+  bool take_importer(Span& span);
 
   // kNone if nothing is recorded.
   std::size_t begin(Span span);

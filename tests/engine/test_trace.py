@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import threading
 import traceback
@@ -16,6 +17,7 @@ import traceback
 import building
 import intact
 import pytest
+from support.environment import unsanitized
 
 TREE = {
     "outer/__init__.py": "from outer import inner\nimport leaf\n",
@@ -197,8 +199,38 @@ def test_what_is_reloaded_or_lazily_loaded_was_compiled_where_it_was(mount, way,
     assert abs(slow.own - slow.found - slow.decoded - slow.executed) < slow.own / 2
     assert [phase for phase, *_ in slow.phases] == ["decoded", "executed"]
     if importer:
-        assert names["importer"].kind == "bytecode"
+        assert (slow.importer, names["importer"].kind) == ("importer", "bytecode")
         assert names["importer"].executed < slow.total
+
+
+INITIALISED = """
+#include <Python.h>
+static int run(PyObject* module) {
+  PyObject* imported = PyImport_ImportModule("beside.part");
+  Py_XDECREF(imported);
+  return imported ? 0 : -1;
+}
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, run}, {0, 0}};
+static PyModuleDef def = {PyModuleDef_HEAD_INIT, "initialised", 0, 0, 0, slots};
+PyMODINIT_FUNC PyInit_initialised(void) { return PyModuleDef_Init(&def); }
+"""
+
+
+def test_what_an_extension_imports_while_it_is_initialised_is_its_own(mount, tmp_path):
+    """The module that imported the extension was told, and its line."""
+    (tmp_path / "initialised.c").write_text(INITIALISED)
+    target = tmp_path / f"initialised{building.SUFFIX}"
+    include = sysconfig.get_path("include")
+    command = ["gcc", "-shared", "-fPIC", f"-I{include}", tmp_path / "initialised.c", "-o", target]
+    subprocess.run(command, check=True, env=unsanitized())
+    tree = {target.name: target.read_bytes(), "beside/__init__.py": "import leaf\n", "beside/part.py": "", "leaf.py": ""}
+    mount({**tree, "asks.py": "\nimport initialised\n"})
+    with intact.trace() as trace:
+        importlib.import_module("asks")
+    asked = {name: (module.importer, module.line, module.by) for name, module in by_name(trace).items()}
+    assert asked["initialised"] == ("asks", 2, "asks:2")
+    assert asked["beside"] == asked["beside.part"] == ("initialised", 0, "initialised")
+    assert asked["leaf"] == ("beside", 1, "beside:1")
 
 
 def test_nested_traces_each_have_what_was_imported_while_they_ran(mount):

@@ -28,7 +28,7 @@ def events(trace: Trace) -> dict[str, Any]:
 
 def _of_module(module: Module) -> Iterator[dict[str, Any]]:
     facts = {
-        "imported by": module.importer and f"{module.importer}:{module.line}",
+        "imported by": module.by or None,
         "from": origin(module),
         "path": module.path,
         "bytes": module.bytes,

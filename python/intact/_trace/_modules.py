@@ -24,7 +24,7 @@ class Module:
 
     name: str
     importer: str | None  # the module whose code asked for it, which a parent package has from who asked for the child
-    line: int  # of the importer
+    line: int  # of the importer; 0 where there is none, as of code in C
     thread: int  # 1 is the one that began the trace
     parent: int | None  # number of the module whose import was under way
     depth: int
@@ -41,6 +41,11 @@ class Module:
     path: str | None = None
     failed: bool = False
     phases: list[tuple[str, float, float]] = field(default_factory=list)  # ("found" | "decoded" | "executed", from, to)
+
+    @property
+    def by(self) -> str:
+        """The importer and the line, as they are shown."""
+        return f"{self.importer}:{self.line}" if self.importer and self.line else self.importer or ""
 
 
 @dataclass(slots=True)
@@ -111,7 +116,9 @@ class _Reader:
         return record
 
     def _add(self, number: int, span: tuple[Any, ...], outer: _Record | None, start: float | None = None) -> _Record:
-        _, name, importer, line, thread, _, failed, *_ = span
+        _, name, importer, line, thread, parent, failed, *_ = span
+        if importer is None and outer is not None:  # code in C, while its module is made or executed
+            importer = outer.module.importer if self._phase(parent) == "import" else outer.module.name
         began, end = self._interval(span)
         start = began if start is None else start
         module = Module(

@@ -76,8 +76,7 @@ def _data(trace: Trace) -> str:
     modules: list[dict[str, Any]] = [
         {
             "name": module.name,
-            "importer": module.importer or "",
-            "line": module.line,
+            "by": module.by,
             "thread": module.thread,
             "depth": module.depth,
             "start": _ms(module.start),
@@ -146,11 +145,10 @@ def _class(number: bool) -> str:
 
 
 def _row(module: Module) -> str:
-    importer = f"{module.importer}:{module.line}" if module.importer else ""
     place = f' title="{_text(module.path)}"' if module.path else ""
     cells = [
         f"<td><code>{_text(module.name)}</code></td>",
-        f'<td class="by">{_text(importer)}</td>',
+        f'<td class="by">{_text(module.by)}</td>',
         f'<td class="place"{place}>{_text(origin(module))}</td>',
         f'<td class="kind"><i style="background:var(--{module.kind})"></i>{module.kind}</td>',
         *(_number(_ms(getattr(module, key)), ms(getattr(module, key))) for key in ("start", *_TIMES)),

@@ -66,7 +66,7 @@ function showTable() {
 
 function matches(module) {
   const wanted = view.search.toLowerCase();
-  return !wanted || [module.name, module.importer, module.from].some((text) => text.toLowerCase().includes(wanted));
+  return !wanted || [module.name, module.by, module.from].some((text) => text.toLowerCase().includes(wanted));
 }
 
 // ---- the timeline
@@ -139,7 +139,7 @@ function drawAxis(svg, x, width, height) {
 
 function describe(module) {
   const times = ["total", "own", "found", "decoded", "executed"].map((each) => `${each} ${module[each].toFixed(2)}`).join(", ");
-  const importer = module.importer ? `, imported by ${module.importer}:${module.line}` : "";
+  const importer = module.by ? `, imported by ${module.by}` : "";
   return `${module.name} (${module.kind}${module.from ? ", " + module.from : ""})${importer}: ${times} ms, ${module.bytes.toLocaleString("en")} bytes`;
 }
 
