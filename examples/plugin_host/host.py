@@ -1,7 +1,7 @@
 """Loads plugins from archives, replaces them while they are in use, and takes them out again without a trace.
 
 A plugin is a wheel whose metadata has entry points of the group "plugin_host": functions from text to text. Each is imported
-below a package of its own, whose path is the root of its mount: `greeter` of version 1.0 is `plugin_greeter_1_0.greeter`, so two
+below a package of its own, whose path is the root of its mount: `greeter` of version 1.0 is `plugin_greeter__1_0.greeter`, so two
 versions are two modules. It finds its own modules by relative imports; what it imports by absolute names is everybody's.
 """
 
@@ -32,7 +32,7 @@ class Plugin:
     def __init__(self, mount: intact.Mount) -> None:
         distribution = _described(mount)
         self.mount, self.name, self.version = mount, distribution.name, distribution.version
-        self.package = "plugin_" + re.sub(r"\W", "_", f"{self.name}_{self.version}")
+        self.package = "__".join(re.sub(r"\W+", "_", part) for part in (f"plugin_{self.name}", self.version))
         self.entries = distribution.entry_points.select(group=GROUP)
         self.functions: dict[str, Function] = {}
         self.calls = 0  # under way, guarded by the host's lock
@@ -49,11 +49,18 @@ class Plugin:
 
     def forget(self) -> None:
         """Unmount, and forget what was imported from the archive, by whatever name."""
+        inside = f"{self.package}."
+        gone = [name for name, module in list(sys.modules.items()) if f"{name}.".startswith(inside) or self._has(module)]
+        for name in gone:
+            sys.modules.pop(name, None)
         self.mount.unmount()
-        sys.modules.pop(self.package, None)
-        for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith(f"{self.mount.root}/"):
-                del sys.modules[name]
+
+    def _has(self, module: object) -> bool:
+        """Whether all of a module is from the archive; a namespace package has no file, and may be of other places, too."""
+        spec = getattr(module, "__spec__", None)
+        found = [spec.origin] if spec and spec.has_location else (spec and spec.submodule_search_locations) or ()
+        places = [str(place) for place in found]
+        return bool(places) and all(place.startswith(f"{self.mount.root}/") for place in places)
 
 
 class Host:
@@ -115,7 +122,7 @@ class Host:
     def _add(self, plugin: Plugin) -> None:
         with self._changed:
             for other in self._plugins:
-                if str(other) == str(plugin) or other.mount.root == plugin.mount.root:
+                if other.package == plugin.package or other.mount.root == plugin.mount.root:
                     raise PluginError(f"{other} is loaded, from {other.mount.root}")
             self._plugins.insert(0, plugin)
 

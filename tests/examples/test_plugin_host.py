@@ -178,6 +178,48 @@ def test_a_plugin_brings_an_extension_module_which_can_come_again(program):
     assert said.splitlines()[2:] == [answer, there]
 
 
+def plugin(directory, name, version, files, entry):
+    entries = {f"{name}-{version}.dist-info/entry_points.txt": f"[plugin_host]\n{entry}\n"}
+    return str(making.wheel(directory, name, {**files, **entries}, version=version))
+
+
+def test_namespace_packages_go_with_the_plugin(program, tmp_path):
+    """They have no file, and stayed. One that has a portion elsewhere does."""
+    files = {
+        "parts/__init__.py": "from .deep.inner import f\nimport alone.more.mod, shared.mod\n",
+        "parts/deep/inner.py": "def f(text): return text.upper()\n",
+        "alone/more/mod.py": "",
+        "shared/mod.py": "",
+    }
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "elsewhere.py").write_text("")
+    archive = plugin(tmp_path, "nsp", "1.0", files, "up = parts:f")
+    said = program(f"""
+    sys.path.append({str(tmp_path)!r})
+    for _ in range(2):
+        plugin = host.load({archive!r})
+        print(host.call("up", "text"), "alone.more.mod" in sys.modules, "shared.mod" in sys.modules)
+        host.unload(plugin)
+        print([name for name in sys.modules if name.startswith(("plugin_nsp", "alone", "shared"))])
+    import shared.elsewhere
+    """)
+    assert said.splitlines() == ["TEXT True True", "['shared']"] * 2
+
+
+def test_names_and_versions_that_are_alike_are_two_plugins(program, tmp_path):
+    """Both were plugin_foo_1_0."""
+    files = {"fun.py": "def f(text):\n    from . import late\n    return late.value\n"}
+    archives = [
+        plugin(tmp_path, name, version, {**files, "late.py": f"value = {name!r}"}, f"{function} = fun:f")
+        for name, version, function in (("foo-1", "0", "a"), ("foo", "1.0", "b"))
+    ]
+    assert program(f"""
+    for archive in {archives!r}:
+        host.load(archive)
+    print(host.call("a", ""), host.call("b", ""))
+    """) == "foo-1 foo\n"
+
+
 NO_ENTRY = "{wheel} has 0 distributions with entry points of group plugin_host, not one"
 
 
@@ -187,7 +229,7 @@ NO_ENTRY = "{wheel} has 0 distributions with entry points of group plugin_host, 
         ("", "", f"PluginError: {NO_ENTRY}"),
         ("import json.tool\n1 / 0", "f = other:f", "ZeroDivisionError: division by zero"),
         ("import sub", "f = other:f", "ModuleNotFoundError: No module named 'sub'"),
-        ("", "f = other:f", "AttributeError: module 'plugin_other_1_0.other' has no attribute 'f'"),
+        ("", "f = other:f", "AttributeError: module 'plugin_other__1_0.other' has no attribute 'f'"),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_leaves_nothing(program, tmp_path, code, entry, error):
