@@ -14,6 +14,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import intact
@@ -54,10 +55,12 @@ def simulate(submission: bytes, name: str) -> tuple[int, dict[str, Any]]:
     try:
         mount = intact.mount(submission, name=name, max_members=MOST_MEMBERS, max_member_size=MOST_UNPACKED)
         check(mount)
+    except intact.Error as error:
+        return BROKEN, {"error": str(error), "printed": ""}
+    step_aside()
+    try:
         with contextlib.redirect_stdout(printed):
             ended, result = SOLVED, world.run(load())
-    except intact.Error as error:
-        ended, result = BROKEN, {"error": str(error)}
     except BaseException as error:  # SystemExit, too: the code is not ours
         ended, result = FAILED, {"error": report(error, f"/intact/{name}/")}
     return ended, {**result, "printed": printed.getvalue()[:MOST_OUTPUT]}
@@ -70,6 +73,13 @@ def check(mount: intact.Mount) -> None:
         unpacked += len(mount.read(path))
         if unpacked > MOST_UNPACKED:
             raise intact.ArchiveError(f"{mount.name}: unpacks to more than {MOST_UNPACKED} bytes")
+
+
+def step_aside() -> None:
+    """Leave the names of the service's modules to the submission, which could import them otherwise."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "robot_service"]:
+        del sys.modules[name]
+    sys.modules["__main__"] = ModuleType("__main__")
 
 
 def load() -> Callable[[dict[str, str]], object]:

@@ -153,6 +153,14 @@ def test_the_modules_of_the_service_are_out_of_the_way(client):
     assert "No module named 'flask_app'" in client.submit({"robot.py": "import flask_app"})[1]["error"]
 
 
+@pytest.mark.parametrize("name", ["robot_service", "robot_service.world", "robot_service.worker"])
+def test_the_maze_of_the_service_cannot_be_imported(client, name):
+    """A robot put the goal in front of itself."""
+    assert "No module named 'robot_service'" in client.submit({"robot.py": f"import {name}"})[1]["error"]
+    files = {"robot.py": "import robot_service as r, __main__ as m\nprint(r.OWN, 'world' in vars(m))\n" + WALKS}
+    assert client.submit({**files, "robot_service.py": "OWN = 1"})[1]["printed"] == "1 False\n"
+
+
 def test_what_the_code_raises_is_answered_with_its_own_lines(client):
     robot = "import part\ndef step(sensors):\n    return part.choose(sensors)\n"
     status, answer = client.submit(
@@ -176,6 +184,7 @@ def test_what_the_code_raises_is_answered_with_its_own_lines(client):
         ("", "has no attribute 'step'"),
         ("def step(sensors): return 'up'", "ValueError: step() answered 'up'"),
         ("import sys\nsys.exit('bye')", "SystemExit: bye"),
+        ("import intact\nintact.mount(b'x')", 'File "/intact/anna/robot.py", line 2'),
         pytest.param(
             "x = bytes(1 << 30)", "MemoryError", marks=pytest.mark.skipif(bool(EMPTY), reason="a sanitizer's")
         ),
