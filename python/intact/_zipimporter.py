@@ -139,12 +139,13 @@ class zipimporter(_Original):
         return module
 
     def get_resource_reader(self, fullname: str) -> Any:
-        """The reader of a package's resources (of any module's from Python 3.13 on), or None."""
-        try:
-            if not self.is_package(fullname) and sys.version_info < (3, 13):
+        """The reader of a package's resources, or None; from 3.13 on any module's, else ZipImportError."""
+        if sys.version_info < (3, 13):
+            try:
+                if not self.is_package(fullname):
+                    return None
+            except ZipImportError:
                 return None
-        except ZipImportError:
-            return None
         from intact import _zip_resources
 
         return _zip_resources.Reader(self, fullname)

@@ -302,7 +302,19 @@ def test_resources_are_read_by_the_engine(archive, in_memory):
         reader.open_resource("nowhere.txt")
     with pytest.raises(ValueError):
         (files / "data.txt").open("w")
-    assert intact.zipimporter(place).get_resource_reader("missing") is None
+
+
+@pytest.mark.parametrize("name", ["pkg", "pkg.inner", "missing", "pkg.missing"])
+def test_what_has_no_resources_is_told_as_zipimport_tells_it(archive, name):
+    """From 3.13 on that is an error, and was None."""
+
+    def told(kind):
+        try:
+            return kind(archive).get_resource_reader(name) is None
+        except zipimport.ZipImportError as error:
+            return str(error), error.name
+
+    assert told(intact.zipimporter) == told(zipimport.zipimporter)
 
 
 def test_opening_is_audited_as_zipimports_is(tmp_path):
