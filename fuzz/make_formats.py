@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "fuzz")]
 
 from make_corpus import coder, number, zstd_frame  # noqa: E402
-from support.formats import hard_link, link, rar4, rar5, tar_of, vint  # noqa: E402
+from support.formats import hard_link, link, rar4, rar5, sevenzip_of, tar_of, vint  # noqa: E402
 
 CONTENT = b"print('seven times six is', 7 * 6)\n" * 4
 FILE = ("pkg/module.py", CONTENT)
@@ -136,21 +136,40 @@ def left_out_cpios():
 # ---- 7z, plain (make_corpus.py has the encrypted ones)
 
 
-def sevenzip_of(packed, header):
-    """A whole 7z: the start header, what is packed, and the header that describes it."""
-    place = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
-    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place)) + place + packed + header
+def streams_of(packed, size, folder, unpacked=()):
+    """PackInfo and UnPackInfo of one folder."""
+    info = b"\x06" + number(0) + number(len(packed)) + b"\x09" + b"".join(number(len(stream)) for stream in packed) + b"\0"
+    return info + b"\x07\x0b" + number(1) + b"\0" + folder + b"\x0c" + b"".join(map(number, (*unpacked, size))) + b"\0"
 
 
-def sevenzip(names=("m.py",), *, size=None, packed=CONTENT, crc=None, files=None, method=b"\0", properties=b""):
-    folder = b"\1" + (coder(method, properties) if properties else bytes([len(method)]) + method)
+def folder_of(method, properties=b""):
+    return b"\1" + (coder(method, properties) if properties else bytes([len(method)]) + method)
+
+
+def sevenzip(names=("m.py",), *, size=None, packed=CONTENT, crc=None, files=None, method=b"\0", properties=b"", folder=None, unpacked=(), more=b"",
+             encode=None):  # fmt: skip
     size = len(CONTENT) if size is None else size
-    info = b"\x06" + number(0) + number(1) + b"\x09" + number(len(packed)) + b"\0"
-    info += b"\x07\x0b" + number(1) + b"\0" + folder + b"\x0c" + number(size) + b"\0"
+    info = streams_of([packed], size, folder_of(method, properties) if folder is None else folder, unpacked)
     info += b"\x08\x0a\x01" + struct.pack("<I", zlib.crc32(CONTENT) if crc is None else crc) + b"\0"
     listed = b"\0" + "".join(name + "\0" for name in names).encode("utf-16-le")
-    header = b"\1\4" + info + b"\0\5" + number(len(names) if files is None else files) + b"\x11" + number(len(listed)) + listed + b"\0\0"
-    return sevenzip_of(packed, header)
+    header = b"\1\4" + info + b"\0\5" + number(len(names) if files is None else files) + b"\x11" + number(len(listed)) + listed + more + b"\0\0"
+    return sevenzip_of(header, packed) if encode is None else encoded(header, packed, *encode(header))
+
+
+def encoded(header, data, packed, folder):
+    """A 7z whose header is itself packed, behind the data."""
+    packed = packed if isinstance(packed, list) else [packed]
+    described = b"\x17" + streams_of(packed, len(header), folder).replace(number(0), number(len(data)), 1) + b"\0"
+    return sevenzip_of(described, data + b"".join(packed))
+
+
+def property_of(kind, data):
+    return bytes([kind]) + number(len(data)) + data
+
+
+def lzma_header(header):
+    properties, packed = lzma_of(header)
+    return packed, folder_of(b"\3\1\1", properties)
 
 
 def lzma_of(data):
@@ -162,6 +181,12 @@ def sevenzips():
     yield "stored.7z", sevenzip()
     properties, packed = lzma_of(CONTENT)
     yield "lzma.7z", sevenzip(packed=packed, method=b"\3\1\1", properties=properties)
+    attributes = property_of(0x15, b"\1\0" + struct.pack("<I", 0o100644 << 16 | 0x8000))
+    yield "header-in-lzma.7z", sevenzip(more=property_of(0x14, b"\1\0" + bytes(8)) + attributes, encode=lzma_header)
+
+
+def four_streams(folder, unpacked):
+    return sevenzip_of(b"\1\4" + streams_of([b"x"] * 4, unpacked[-1], folder, unpacked[:-1]) + b"\0\0", b"xxxx")
 
 
 def rejected_sevenzips():
@@ -172,6 +197,18 @@ def rejected_sevenzips():
     yield "header-cut.7z", sevenzip()[:-9]
     properties, packed = lzma_of(CONTENT)
     yield "lzma-broken.7z", sevenzip(packed=b"\xff" * len(packed), method=b"\3\1\1", properties=properties)
+    three_inputs = b"\1" + b"\x33\3\1\1" + number(3) + number(1) + number(5) + properties + number(0) + number(1) + number(2)
+    yield "header-in-bzip2.7z", sevenzip(encode=lambda header: (bz2.compress(header), folder_of(b"\4\2\2")))
+    yield "header-in-several-streams.7z", sevenzip(encode=lambda header: ([lzma_of(header)[1], b"x", b"y"], three_inputs))
+    yield "header-only-copied.7z", sevenzip(encode=lambda header: (header, folder_of(b"\0")))
+    yield "header-with-properties.7z", sevenzip_of(b"\1\2\0\0")
+    yield "header-with-other-streams.7z", sevenzip_of(b"\1\3\0\0")
+    yield "attributes-twice.7z", sevenzip(more=property_of(0x15, b"\1\0" + bytes(4)) * 2)
+    yield "times-beyond-their-size.7z", sevenzip(more=property_of(0x14, b"\1\0" + bytes(7)) + bytes(1))
+    yield "times-elsewhere.7z", sevenzip(more=property_of(0x14, b"\1\1" + bytes(8)))
+    lzmas = coder(b"\3\1\1", properties) * 3 + b"\x14\x03\x03\x01\x1b" + number(4) + number(1)
+    bonds = b"".join(map(number, (5, 0, 4, 1, 3, 2, 2, 6, 1, 0)))
+    yield "bcj2-of-terabytes.7z", four_streams(b"\4" + lzmas + bonds, (1 << 40, 100, 100, 100))
     yield "dictionary-of-4-gib.7z", sevenzip(packed=b"\xff" * len(packed), method=b"\3\1\1", properties=properties[:1] + b"\xff" * 4)
 
 

@@ -1,5 +1,5 @@
-// Fuzzes what decrypts 7z archives: any bytes are decrypted, or no encrypted 7z, or an error; what is decrypted is read
-// again and has nothing encrypted in it.
+// Fuzzes what checks and decrypts 7z archives: any bytes are decrypted, or no encrypted 7z, or an error; what is
+// decrypted is read again and has nothing encrypted in it.
 //
 // The checksums of the two headers are put right first: no fuzzer guesses them.
 
@@ -14,7 +14,7 @@ namespace {
 using namespace intact;
 using fuzz::require;
 
-constexpr Limits kLimits{.members = 1000, .member_size = 1 << 20, .directory_size = 1 << 20};
+constexpr Limits kLimits{.members = 1000, .member_size = 1 << 20, .directory_size = 1 << 20, .unpacked_size = 1 << 20};
 
 void put_checksums_right(std::span<std::byte> archive) {
   if (archive.size() < 32) return;

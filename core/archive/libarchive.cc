@@ -30,19 +30,22 @@ struct Unwrapped {
 
 Result<Unwrapped> unwrap(const Input& source, const std::string& name, const OpenOptions& options) {
   Unwrapped unwrapped;
-  std::optional<Bytes> bytes;
-  INTACT_ASSIGN(bytes, gunzip(source, options.limits.unpacked_size));
-  if (bytes) {
+  const auto read_in_place_of_it = [&](Bytes bytes) -> Result<void> {
+    Source memory{name, std::move(bytes)};
+    INTACT_ASSIGN(unwrapped.input, Input::open(memory));
+    return {};
+  };
+  INTACT_ASSIGN(auto unpacked, gunzip(source, options.limits.unpacked_size));
+  if (unpacked) {
     unwrapped.suffix = ".gz";
-  } else {
-    INTACT_ASSIGN(auto decrypted, decrypt_sevenzip(source, options));
-    if (!decrypted) return unwrapped;
-    bytes = std::move(decrypted->archive);
+    INTACT_TRY(read_in_place_of_it(*std::move(unpacked)));
+  }
+  INTACT_ASSIGN(auto decrypted, decrypt_sevenzip(unwrapped.input ? *unwrapped.input : source, options));
+  if (decrypted) {
     unwrapped.password_in_doubt = !decrypted->proven;
     unwrapped.contents_tell = decrypted->contents_tell;
+    INTACT_TRY(read_in_place_of_it(std::move(decrypted->archive)));
   }
-  Source memory{name, *std::move(bytes)};
-  INTACT_ASSIGN(unwrapped.input, Input::open(memory));
   return unwrapped;
 }
 

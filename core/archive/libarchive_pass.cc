@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/archive/codecs.h"
+#include "core/archive/sevenzip_crypto.h"
 #include "core/archive/zip_names.h"
 #include "core/base/path.h"
 
@@ -62,9 +63,10 @@ void Pass::support_formats() {
   library_.archive_read_support_format_cpio(reader_.get());
   // The others are checked before libarchive reads them (libarchive.cc), which needs all of the archive.
   if (unpacking_ != nullptr) return;
-  for (const auto support : {library_.archive_read_support_format_7zip, library_.archive_read_support_format_iso9660,
-                             library_.archive_read_support_format_cab, library_.archive_read_support_format_xar,
-                             library_.archive_read_support_format_rar, library_.archive_read_support_format_rar5}) {
+  if (is_sevenzip(input_)) library_.archive_read_support_format_7zip(reader_.get());
+  for (const auto support : {library_.archive_read_support_format_iso9660, library_.archive_read_support_format_cab,
+                             library_.archive_read_support_format_xar, library_.archive_read_support_format_rar,
+                             library_.archive_read_support_format_rar5}) {
     support(reader_.get());
   }
 }

@@ -33,6 +33,9 @@ std::uint8_t* octets(std::byte* bytes) { return reinterpret_cast<std::uint8_t*>(
 const std::uint8_t* octets(const std::byte* bytes) { return reinterpret_cast<const std::uint8_t*>(bytes); }
 
 Error broken(std::string reason) { return {ErrorCode::kArchive, std::move(reason)}; }
+Error over_limit(std::uint64_t size) {
+  return broken("a 7z header of " + std::to_string(size) + " bytes is over the limit");
+}
 Error no_memory(std::uint64_t size) { return broken("no memory for " + std::to_string(size) + " bytes"); }
 
 struct Buffer {
@@ -66,7 +69,7 @@ class Decryptor {
 
  private:
   Result<Buffer> read_next_header();
-  Result<std::optional<Buffer>> decode_header(Reader& reader);
+  Result<Buffer> decode_header(Reader& reader);
   Result<Buffer> decrypt(Span stream, const Coder& coder, std::uint64_t size);
   Result<bool> decrypt_folder(Folder& folder, std::span<Buffer> streams, Padding& padding);
   Result<bool> padded_before(std::uint64_t position, const Coder& aes);
@@ -94,8 +97,7 @@ Result<Buffer> Decryptor::read_next_header() {
   const std::uint32_t header_crc = reader.u32();
   const std::uint64_t room = input_.size() - kStart;
   if (offset > room || size > room - offset) return broken("a 7z header beyond the end: not a whole archive");
-  if (size > limits_.directory_size)
-    return broken("a 7z header of " + std::to_string(size) + " bytes is over the limit");
+  if (size > limits_.directory_size) return over_limit(size);
   INTACT_ASSIGN(Buffer header, Buffer::make(size));
   INTACT_TRY(input_.read(kStart + offset, header.span()));
   if (crc32(header.span()) != header_crc) return broken("the CRC-32 of the 7z header is wrong");
@@ -225,25 +227,28 @@ Result<bool> Decryptor::padded_before(std::uint64_t position, const Coder& aes) 
   return plain.span()[sizeof end - 1] == std::byte{} && plain.span()[sizeof end - 2] == std::byte{};
 }
 
-// The header that an encoded one stands for; nothing if it is encoded in a way that only concerns who reads what is not
-// encrypted.
-Result<std::optional<Buffer>> Decryptor::decode_header(Reader& reader) {
-  INTACT_ASSIGN(Streams streams, read_streams(reader));
-  if (streams.folders.size() != 1) return broken("a 7z header of several folders");
+// The header that an encoded one stands for.
+Result<Buffer> Decryptor::decode_header(Reader& reader) {
+  Claims claims(limits_);
+  INTACT_ASSIGN(Streams streams, read_streams(reader, claims));
+  INTACT_TRY(read_contents(reader, streams, claims));
+  if (streams.folders.size() != 1 || streams.pack_sizes.size() != 1)
+    return broken("a 7z header of several folders or packed streams");
+  if (streams.pack_sizes.front() > limits_.directory_size) return over_limit(streams.pack_sizes.front());
   Folder& folder = streams.folders.front();
   const std::vector<Coder> coders = folder.coders;
   INTACT_ASSIGN(std::vector<Buffer> packed, read_packed(streams));
   Padding padding;
   INTACT_ASSIGN(const bool encrypted, decrypt_folder(folder, packed, padding));
   header_encrypted_ |= encrypted;
-  const std::string& method = folder.coders.front().method;
-  if (folder.coders.size() != 1 || (method != kCopy && method != kLzma && method != kLzma2)) {
-    if (encrypted) return broken("an encrypted 7z header that is compressed in a way that is not supported");
-    return std::optional<Buffer>();
-  }
+  // libarchive does not get to see an encrypted one. What is only copied it reads in pieces, of which it takes bytes
+  // twice where a number lies in two.
+  const Coder& coder = folder.coders.front();
+  const bool taken = coder.method == kLzma || coder.method == kLzma2 || (encrypted && coder.method == kCopy);
+  if (folder.coders.size() != 1 || coder.inputs != 1 || coder.outputs != 1 || !taken)
+    return broken("a 7z header that is compressed in a way that is not supported: by other than LZMA or LZMA2");
   const std::uint64_t size = folder.unpack_sizes.front();
-  if (size > limits_.directory_size || size / kMostRatio > packed.front().size)
-    return broken("a 7z header of " + std::to_string(size) + " bytes is over the limit");
+  if (size > limits_.directory_size || size / kMostRatio > packed.front().size) return over_limit(size);
   INTACT_ASSIGN(Buffer header, Buffer::make(size));
   auto reason = unpack(folder, packed.front().span(), header);
   if (!reason && folder.crc && crc32(header.span()) != *folder.crc) reason = "its CRC-32 is wrong";
@@ -254,20 +259,14 @@ Result<std::optional<Buffer>> Decryptor::decode_header(Reader& reader) {
     if (!right) return Error{ErrorCode::kPassword, "wrong password, or the encrypted header is damaged: " + *reason};
   }
   if (reason) return broken("the encoded 7z header is damaged: " + *reason);
-  return std::optional(std::move(header));
+  return header;
 }
 
 // The archive with everything decrypted, its streams one after another and then a header that is neither encoded nor
 // encrypted.
 Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header) {
-  Reader reader(header.span());
-  reader.skip(1);  // kHeader
-  std::uint8_t id = reader.u8();
-  if (id == kArchiveProperties) return broken("a 7z header with properties, which are not supported");
-  std::optional<Streams> streams;
-  if (id == kMainStreams) {
-    INTACT_ASSIGN(streams, read_streams(reader));
-  }
+  INTACT_ASSIGN(Header read, read_header(header.span(), limits_));
+  std::optional<Streams> streams = std::move(read.streams);
   const std::size_t folders = streams ? streams->folders.size() : 0;
   const auto encrypted = streams ? std::count_if(streams->folders.begin(), streams->folders.end(), is_encrypted) : 0;
   if (!header_encrypted_ && encrypted == 0) return std::optional<DecryptedSevenzip>();
@@ -282,17 +281,18 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::rewrite(const Buffer& header
       INTACT_TRY(decrypt_folder(folder, left, padding));
       left = left.subspan(folder.packed.size());
     }
-    if (!header_encrypted_ && padding.disproves() && !have_digests(*streams, reader))
+    if (!header_encrypted_ && padding.disproves() && !read.digests)
       return Error{ErrorCode::kPassword, "wrong password"};
     for (std::size_t i = 0; i < packed.size(); ++i) streams->pack_sizes[i] = packed[i].size;
     streams->position = 0;
     info = write_streams(*streams);
   }
-  const Span tail = streams ? Span(header.span()).subspan(reader.position()) : Span(header.span()).subspan(1);
+  const Span rest = Span(header.span()).subspan(read.rest);
 
   std::string next{static_cast<char>(kHeader)};
   if (streams) next += static_cast<char>(kMainStreams) + info;
-  next.append(reinterpret_cast<const char*>(tail.data()), tail.size());
+  next.append(reinterpret_cast<const char*>(rest.data()), rest.size());
+  INTACT_TRY(read_header(std::as_bytes(std::span(next)), limits_));
   std::uint64_t data = 0;
   for (const Buffer& stream : packed) data += stream.size;
   INTACT_ASSIGN(Buffer archive, Buffer::make(kStart + data + next.size()));
@@ -322,21 +322,21 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::run() {
     const std::uint8_t id = header.size == 0 ? std::uint8_t{kEnd} : reader.u8();
     if (id == kHeader) return rewrite(header);
     if (id != kEncodedHeader) return std::optional<DecryptedSevenzip>();  // empty, or not for us to say
-    auto decoded = decode_header(reader);
-    if (!decoded) return std::move(decoded).error();
-    if (!*decoded) return std::optional<DecryptedSevenzip>();
-    header = *std::move(*decoded);
+    INTACT_ASSIGN(header, decode_header(reader));
   }
   return broken("7z headers encoded in one another");
 }
 
 }  // namespace
 
-Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options) {
-  if (input.size() < kStart) return std::optional<DecryptedSevenzip>();
+bool is_sevenzip(const Input& input) {
   std::byte start[kSignature.size()];
-  INTACT_TRY(input.read(0, start));
-  if (std::memcmp(start, kSignature.data(), kSignature.size()) != 0) return std::optional<DecryptedSevenzip>();
+  return input.size() >= sizeof start && input.read(0, start) &&
+         std::memcmp(start, kSignature.data(), sizeof start) == 0;
+}
+
+Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options) {
+  if (input.size() < kStart || !is_sevenzip(input)) return std::optional<DecryptedSevenzip>();
   return Decryptor(input, options).run();
 }
 

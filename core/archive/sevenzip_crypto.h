@@ -4,6 +4,8 @@
 // that is fed to it is decrypted, the coder is taken out of its folder, and a new header says so; nothing is unpacked
 // but the header. The archive may be encrypted with its header or without.
 //
+// The headers of those that are not encrypted are unpacked and checked as well (sevenzip_header.h).
+//
 // 7z has nothing that tells a wrong password as such. An encrypted header has a CRC-32, which tells that it is right.
 // Where that is not, and for data, what a writer pads with, to whole blocks of 16 bytes, comes out as zeros only if the
 // password is right, and does so wherever the damage is but for the last two blocks: CBC garbles the damaged block and
@@ -28,8 +30,12 @@ struct DecryptedSevenzip {
   bool contents_tell = false;
 };
 
+// Whether the input begins as a 7z does. libarchive would also look for one behind the beginning of a program.
+bool is_sevenzip(const Input& input);
+
 // Nothing if the input is no 7z, or nothing in it is encrypted. kPassword if a password is needed and not given, or is
-// wrong; kArchive if the archive is broken or encrypted in a way that is not supported.
+// wrong; kArchive if the archive is broken, encrypted in a way that is not supported, or one that libarchive is not to
+// be given.
 Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options);
 
 }  // namespace intact

@@ -2,25 +2,15 @@
 
 #include <algorithm>
 
+#include "core/archive/sevenzip_files.h"
+
 namespace intact::sevenzip {
 
 namespace {
 
-constexpr std::uint64_t kMostCoders = 32;  // of a folder, as are inputs and outputs
-
-Error broken(const char* reason) { return {ErrorCode::kArchive, std::string("a 7z header with ") + reason}; }
-
-// 1 to 9 bytes: as many as the first has leading ones follow it, the lowest first; the rest of its bits come on top.
-std::uint64_t read_number(Reader& reader) {
-  const std::uint8_t first = reader.u8();
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < 8; ++i) {
-    const unsigned mask = 0x80u >> i;
-    if ((first & mask) == 0) return value | std::uint64_t{first & (mask - 1)} << (8 * i);
-    value |= std::uint64_t{reader.u8()} << (8 * i);
-  }
-  return value;
-}
+constexpr std::uint64_t kMostCoders = 32;       // of a folder, as are inputs and outputs
+constexpr std::uint64_t kMostProperties = 256;  // bytes of a coder
+constexpr std::uint64_t kEach = 128;            // bytes that anything counts as
 
 // A count of things that take at least one byte each.
 std::uint64_t read_count(Reader& reader, std::uint64_t most) {
@@ -50,8 +40,8 @@ Result<Coder> read_coder(Reader& reader) {
     coder.inputs = read_count(reader, kMostCoders);
     coder.outputs = read_count(reader, kMostCoders);
   }
-  if (flags & 0x20) coder.properties = reader.take(read_count(reader, SIZE_MAX));
-  if (flags & 0xC0) return broken("a coder of an unknown kind");
+  if (flags & 0x20) coder.properties = reader.take(read_count(reader, kMostProperties));
+  if (flags & 0xC0) return broken_header("a coder of an unknown kind");
   return coder;
 }
 
@@ -64,13 +54,13 @@ Result<Folder> read_folder(Reader& reader) {
     outputs += folder.coders.back().outputs;
   }
   if (!reader.ok() || folder.coders.empty() || outputs == 0 || inputs > kMostCoders || outputs > kMostCoders)
-    return broken("a folder without coders, or with too many");
-  if (inputs < outputs) return broken("bonds that its coders do not have");
+    return broken_header("a folder without coders, or with too many");
+  if (inputs < outputs) return broken_header("bonds that its coders do not have");
   std::vector<bool> fed(inputs), used(outputs);
   for (std::uint64_t i = 0; i + 1 < outputs; ++i) {
     const Bond bond{read_number(reader), read_number(reader)};
     if (bond.input >= inputs || bond.output >= outputs || fed[bond.input] || used[bond.output])
-      return broken("bonds that its coders do not have");
+      return broken_header("bonds that its coders do not have");
     fed[bond.input] = used[bond.output] = true;
     folder.bonds.push_back(bond);
   }
@@ -79,7 +69,7 @@ Result<Folder> read_folder(Reader& reader) {
     // A single one is not stated.
     const auto open = static_cast<std::uint64_t>(std::find(fed.begin(), fed.end(), false) - fed.begin());
     const std::uint64_t input = packed == 1 ? open : read_number(reader);
-    if (input >= inputs || fed[input]) return broken("packed streams that its coders do not have");
+    if (input >= inputs || fed[input]) return broken_header("packed streams that its coders do not have");
     fed[input] = true;
     folder.packed.push_back(input);
   }
@@ -117,13 +107,49 @@ void write_folder(std::string& to, const Folder& folder) {
   for (std::size_t i = 0; folder.packed.size() > 1 && i < folder.packed.size(); ++i) write_number(to, folder.packed[i]);
 }
 
+std::uint64_t unpacked_size(const Folder& folder) {
+  std::size_t last = folder.unpack_sizes.size() - 1;
+  const auto is_bound = [&](const Bond& bond) { return bond.output == last; };
+  while (std::any_of(folder.bonds.begin(), folder.bonds.end(), is_bound)) --last;
+  return folder.unpack_sizes[last];
+}
+
 }  // namespace
 
-Result<Streams> read_streams(Reader& reader) {
+Error broken_header(const std::string& what) { return {ErrorCode::kArchive, "a 7z header with " + what}; }
+
+// 1 to 9 bytes: as many as the first has leading ones follow it, the lowest first; the rest of its bits come on top.
+std::uint64_t read_number(Reader& reader) {
+  const std::uint8_t first = reader.u8();
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < 8; ++i) {
+    const unsigned mask = 0x80u >> i;
+    if ((first & mask) == 0) return value | std::uint64_t{first & (mask - 1)} << (8 * i);
+    value |= std::uint64_t{reader.u8()} << (8 * i);
+  }
+  return value;
+}
+
+Result<void> Claims::count(const char* what, std::uint64_t number, std::uint64_t before) {
+  if (number > limits_.members - before)
+    return broken_header(std::string("more ") + what + " than the limit of " + std::to_string(limits_.members));
+  return keep(number);
+}
+
+Result<void> Claims::keep(std::uint64_t number) {
+  if (number > left_ / kEach) return broken_header("more in it than the memory that it may take (max_unpacked_size)");
+  left_ -= number * kEach;
+  return {};
+}
+
+Result<Streams> read_streams(Reader& reader, Claims& claims) {
   Streams streams;
-  if (!expect(reader, kPackInfo)) return broken("no packed streams where they should be");
+  if (!expect(reader, kPackInfo)) return broken_header("no packed streams where they should be");
   streams.position = read_number(reader);
-  streams.pack_sizes.resize(read_count(reader, SIZE_MAX));
+  const std::uint64_t packed_streams = read_number(reader);
+  INTACT_TRY(claims.keep(packed_streams));
+  if (packed_streams > reader.left()) return broken_header("packed streams that are cut");
+  streams.pack_sizes.resize(packed_streams);
   std::uint8_t id = reader.u8();
   if (id == kSize) {
     for (std::uint64_t& size : streams.pack_sizes) size = read_number(reader);
@@ -133,16 +159,22 @@ Result<Streams> read_streams(Reader& reader) {
     read_digests(reader, streams.pack_sizes.size());
     id = reader.u8();
   }
-  if (id != kEnd || !expect(reader, kUnpackInfo) || !expect(reader, kFolder)) return broken("no folders");
-  const std::uint64_t count = read_count(reader, SIZE_MAX);
-  if (reader.u8() != 0) return broken("folders that lie elsewhere");
+  if (id != kEnd || !expect(reader, kUnpackInfo) || !expect(reader, kFolder)) return broken_header("no folders");
+  const std::uint64_t count = read_number(reader);
+  INTACT_TRY(claims.count("folders", count));
+  if (count > reader.left()) return broken_header("folders that are cut");
+  streams.folders.reserve(count);
+  if (reader.u8() != 0) return broken_header("folders that lie elsewhere");
   std::size_t packed = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     INTACT_ASSIGN(streams.folders.emplace_back(), read_folder(reader));
-    packed += streams.folders.back().packed.size();
+    const Folder& folder = streams.folders.back();
+    INTACT_TRY(
+        claims.keep(folder.coders.size() + folder.bonds.size() + folder.packed.size() + folder.unpack_sizes.size()));
+    packed += folder.packed.size();
   }
-  if (packed > streams.pack_sizes.size()) return broken("fewer packed streams than its folders need");
-  if (!expect(reader, kCodersUnpackSize)) return broken("no sizes of its folders");
+  if (packed > streams.pack_sizes.size()) return broken_header("fewer packed streams than its folders need");
+  if (!expect(reader, kCodersUnpackSize)) return broken_header("no sizes of its folders");
   for (Folder& folder : streams.folders) {
     for (std::uint64_t& size : folder.unpack_sizes) size = read_number(reader);
   }
@@ -152,29 +184,75 @@ Result<Streams> read_streams(Reader& reader) {
     for (std::size_t i = 0; i < digests.size(); ++i) streams.folders[i].crc = digests[i];
     id = reader.u8();
   }
-  if (id != kEnd || !reader.ok()) return broken("folders that are cut");
+  if (id != kEnd || !reader.ok()) return broken_header("folders that are cut");
   return streams;
 }
 
-bool have_digests(const Streams& streams, Reader reader) {
-  if (std::any_of(streams.folders.begin(), streams.folders.end(), [](const Folder& f) { return f.crc.has_value(); }))
-    return true;
-  if (!expect(reader, kSubStreamsInfo)) return false;
-  std::uint64_t sizes = 0;  // all but the last one of each folder
+Result<Contents> read_contents(Reader& reader, const Streams& streams, Claims& claims) {
+  Contents contents;
   std::uint8_t id = reader.u8();
-  if (id == kNumUnpackStream) {
-    for (std::size_t i = 0; i < streams.folders.size() && reader.ok(); ++i) {
-      const std::uint64_t count = read_number(reader);
-      if (count > reader.left() + 1) return false;
-      sizes += count > 0 ? count - 1 : 0;
+  if (id == kSubStreamsInfo) {
+    std::vector<std::uint64_t> counts(streams.folders.size(), 1);
+    id = reader.u8();
+    const bool stated = id == kNumUnpackStream;
+    std::uint64_t all = 0, without_crc = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (stated) counts[i] = read_number(reader);
+      INTACT_TRY(claims.count("contents", counts[i], all));
+      all += counts[i];
+      if (counts[i] != 1 || !streams.folders[i].crc) without_crc += counts[i];
+    }
+    if (stated) id = reader.u8();
+
+    // The last one of each folder is what is left of it. libarchive fills those that it is not told with zeros.
+    contents.sizes.reserve(all);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] == 0) continue;
+      std::uint64_t left = unpacked_size(streams.folders[i]);
+      for (std::uint64_t j = 1; id == kSize && j < counts[i]; ++j)
+        left -= contents.sizes.emplace_back(read_number(reader));
+      contents.sizes.push_back(left);
+    }
+    contents.sizes.resize(all);
+    if (id == kSize) id = reader.u8();
+    contents.digests = id == kCrc;
+    if (contents.digests) {
+      read_digests(reader, without_crc);
+      id = reader.u8();
+    }
+    if (id != kEnd) return broken_header("contents of another kind");
+    id = reader.u8();
+  }
+  if (id != kEnd || !reader.ok()) return broken_header("contents that are cut");
+  return contents;
+}
+
+Result<Header> read_header(Span bytes, const Limits& limits) {
+  Header header;
+  Claims claims(limits);
+  Contents contents;
+  Reader reader(bytes);
+  reader.skip(1);  // kHeader
+  std::uint8_t id = reader.u8();
+  if (id == kArchiveProperties) return broken_header("properties, which are not supported");
+  if (id == kMainStreams) {
+    INTACT_ASSIGN(header.streams, read_streams(reader, claims));
+    header.rest = reader.position();
+    INTACT_ASSIGN(contents, read_contents(reader, *header.streams, claims));
+    header.digests = contents.digests;
+    for (const Folder& folder : header.streams->folders) {
+      header.digests |= folder.crc.has_value();
+      // libarchive takes more than two coders only of BCJ2, and unpacks two of its streams before anything else.
+      const auto& sizes = folder.unpack_sizes;
+      if (folder.coders.size() > 2 && sizes.size() > 2 &&
+          (sizes[0] > limits.unpacked_size || sizes[1] > limits.unpacked_size - sizes[0]))
+        return broken_header("larger streams of BCJ2 than the limit (max_unpacked_size)");
     }
     id = reader.u8();
   }
-  if (id == kSize) {
-    for (; sizes > 0 && reader.ok(); --sizes) read_number(reader);
-    id = reader.u8();
-  }
-  return reader.ok() && id == kCrc;
+  if (id != kFilesInfo && id != kEnd) return broken_header("what is of another kind");
+  if (id == kFilesInfo) INTACT_TRY(check_files(reader, contents, claims));
+  return header;
 }
 
 std::string write_streams(const Streams& streams) {

@@ -136,6 +136,12 @@ def rar5(members):
     return b"".join([*out, block(vint(5) + vint(0) + vint(0))])
 
 
+def sevenzip_of(header, packed=b""):
+    """A whole 7z: the start header, what is packed, and the header that describes it."""
+    place = struct.pack("<QQI", len(packed), len(header), zlib.crc32(header))
+    return b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(place)) + place + packed + header
+
+
 def xar_of(*files, heap=b""):
     """A xar of these elements, without a checksum of its table of contents."""
     toc = "".join(["<xar><toc>", *files, "</toc></xar>"]).encode()
