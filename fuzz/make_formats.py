@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "fuzz")]
 
 from make_corpus import coder, number, zstd_frame  # noqa: E402
-from support.formats import hard_link, link, rar4, rar5, sevenzip_of, tar_of, vint  # noqa: E402
+from support.formats import RAR5, block5, hard_link, link, rar4, rar5, sevenzip_of, tar_of, vint  # noqa: E402
 
 CONTENT = b"print('seven times six is', 7 * 6)\n" * 4
 FILE = ("pkg/module.py", CONTENT)
@@ -276,9 +276,42 @@ def rejected_xars():
 # ---- rar
 
 
+RARED = [("pkg/m.py", 0o100644, 1_714_996_800, CONTENT), ("n", 0o100644, 1_714_996_800, CONTENT)]
+
+
+def header5(*, packed, unpacked, method=0, extra=b"", name=b"a"):
+    """A file's, with what follows its name."""
+    rest = vint(2) + vint(3 if extra else 2) + (vint(len(extra)) if extra else b"") + vint(packed)
+    rest += vint(0) + vint(unpacked) + vint(0o100644) + vint(method << 7) + vint(1) + vint(len(name)) + name + extra
+    return block5(rest)
+
+
+def main5(flags=0, rest=b""):
+    return block5(vint(1) + vint(0) + vint(flags) + rest)
+
+
+def record5(content):
+    return vint(len(content)) + content
+
+
 def rars():
-    yield "stored.4.rar", rar4([("pkg/m.py", 0o100644, 1_714_996_800, CONTENT)])
-    yield "stored.5.rar", rar5([("pkg/m.py", 0o100644, 1_714_996_800, CONTENT)])
+    yield "stored.4.rar", rar4(RARED[:1])
+    yield "stored.5.rar", rar5(RARED[:1])
+    yield "compressed.4.rar", rar4(RARED, compressed=True)
+    yield "compressed.5.rar", rar5(RARED, compressed=True)
+    yield "solid.5.rar", rar5(RARED, compressed=True, main=4)
+    times, owner = vint(3) + vint(0x13) + bytes(8), vint(6) + vint(9) + b"\4user" + vint(1000)
+    records = [record5(vint(2) + vint(0) + bytes(32)), record5(times), record5(owner), record5(vint(9) + b"unknown")]
+    link = record5(vint(5) + vint(1) + vint(0) + b"\1a")
+    yield "records.5.rar", RAR5 + main5() + b"".join(header5(packed=0, unpacked=0, extra=each) for each in (*records, link))
+
+
+def reading_beyond_contents():
+    """Contents of one byte, the first of what libarchive takes for three; the others are those of a block's CRC."""
+    begins = bytes([0xC7, 0x5A ^ 0xC7 ^ 5, 5])
+    ends = (block5(vint(5) + vint(0) + vint(0) + struct.pack("<I", number)) for number in range(1 << 20))
+    end = next(block for block in ends if block.startswith(begins[1:]))
+    return RAR5 + main5(4) + header5(packed=1, unpacked=1, method=1) + begins[:1] + end + bytes(64)
 
 
 def rejected_rars():
@@ -286,6 +319,17 @@ def rejected_rars():
         good = make([("m", 0o100644, 1_714_996_800, CONTENT), ("n", 0o100644, 1_714_996_800, CONTENT)])
         yield f"cut.{version}.rar", good[: good.index(CONTENT) + 50]
         yield f"header-crc-wrong.{version}.rar", patched(good, good.index(CONTENT) - 2, b"\xff")
+    yield "compressed.4.rar", rar4(RARED, compressed=True)
+    yield "volume.4.rar", rar4(RARED, main=1)
+    yield "volume.5.rar", rar5(RARED, main=1)
+    yield "piece-of-a-file.5.rar", rar5(RARED, flags=0x10)
+    yield "block-unknown.5.rar", RAR5 + main5() + block5(vint(9) + vint(4) + bytes(9))
+    yield "main-header-again.5.rar", RAR5 + main5() + main5(4)
+    yield "main-header-with-more.5.rar", RAR5 + main5(rest=b"hidden")
+    link = record5(vint(5) + vint(1) + vint(0) + record5(b"a" * 128))
+    yield "link-that-is-miscounted.5.rar", RAR5 + main5() + header5(packed=0, unpacked=0, extra=link)
+    yield "header-with-more.5.rar", RAR5 + main5() + block5(header5(packed=0, unpacked=0)[5:] + b"hidden")
+    yield "reading-beyond-contents.5.rar", reading_beyond_contents()
     yield "size-of-a-header-endless.5.rar", b"Rar!\x1a\x07\x01\x00" + bytes(4) + b"\xff" * 20
     yield "header-of-megabytes.5.rar", b"Rar!\x1a\x07\x01\x00" + bytes(4) + vint(1 << 22) + bytes(40)
 

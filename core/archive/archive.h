@@ -45,6 +45,7 @@ struct OpenOptions {
   Limits limits;
   Password password = {};
   std::string spill_directory = {};  // for what is unpacked when an archive is opened; empty: in memory
+  bool trusted = false;              // what other formats than zip hold is not checked before libarchive reads it
   bool follow_links = true;          // a symbolic link is what it leads to, not a file with its target in it
   // Asked again and again in long work; false ends it with an error of code kSystem, EINTR.
   std::function<bool()> go_on = [] { return true; };

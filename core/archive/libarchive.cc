@@ -8,10 +8,13 @@
 // docs/formats/libarchive.md says what is read and refused, and what it costs.
 
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "core/archive/formats.h"
 #include "core/archive/gzip.h"
 #include "core/archive/libarchive_pass.h"
+#include "core/archive/rar.h"
 #include "core/archive/sevenzip_crypto.h"
 #include "core/archive/xar.h"
 
@@ -62,8 +65,13 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
     INTACT_ASSIGN(compressed, unpacking.begin());
   }
   const Input& whole = unwrapped.input ? *unwrapped.input : archive->source();
-  for (const auto check : {check_xar}) INTACT_TRY(check(whole, options.limits));
+  std::vector<std::uint64_t> ends;
+  if (!options.trusted) {
+    INTACT_TRY(check_xar(whole, options.limits));
+    INTACT_ASSIGN(ends, check_rar(whole, options.limits));
+  }
   Pass pass(*library, whole, compressed ? &unpacking : nullptr, options, *archive);
+  pass.expect_ends(std::move(ends));
   if (unwrapped.password_in_doubt) pass.doubt_password(unwrapped.contents_tell);
   INTACT_ASSIGN(const bool known, pass.run());
   const std::string suffix = compressed ? unpacking.suffix() : unwrapped.suffix;

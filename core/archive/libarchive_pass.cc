@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/archive/codecs.h"
+#include "core/archive/rar.h"
 #include "core/archive/sevenzip_crypto.h"
 #include "core/archive/zip_names.h"
 #include "core/base/path.h"
@@ -65,10 +66,13 @@ void Pass::support_formats() {
   if (unpacking_ != nullptr) return;
   if (is_sevenzip(input_)) library_.archive_read_support_format_7zip(reader_.get());
   for (const auto support : {library_.archive_read_support_format_iso9660, library_.archive_read_support_format_cab,
-                             library_.archive_read_support_format_xar, library_.archive_read_support_format_rar,
-                             library_.archive_read_support_format_rar5}) {
+                             library_.archive_read_support_format_xar}) {
     support(reader_.get());
   }
+  // libarchive would look for a rar behind a program, where nobody has checked it.
+  const int rar = rar_version(input_);
+  if (rar == 4) library_.archive_read_support_format_rar(reader_.get());
+  if (rar == 5) library_.archive_read_support_format_rar5(reader_.get());
 }
 
 Result<bool> Pass::run() {
@@ -96,7 +100,10 @@ Result<bool> Pass::read_members() {
     // A tar without members is nothing but zeros, which are no sign of an archive, unless somebody has compressed them.
     if (status == ARCHIVE_EOF && first && format() == ARCHIVE_FORMAT_TAR) return !in_place_;
     if (status == ARCHIVE_EOF) return true;
-    if (status == ARCHIVE_OK || status == ARCHIVE_WARN) INTACT_TRY(add(header));
+    if (status == ARCHIVE_OK || status == ARCHIVE_WARN) {
+      INTACT_TRY(add(header));
+      INTACT_TRY(check_end());
+    }
   }
   if (!feed_.failure() && reason() == kNotMine) return false;
   return failure();
@@ -257,6 +264,12 @@ Result<void> Pass::count_unpacked(std::uint64_t size) {
   if (unpacked_ <= options_.limits.unpacked_size) return {};
   return Error{ErrorCode::kArchive, "unpacks to more than " + std::to_string(options_.limits.unpacked_size) +
                                         " bytes, the limit (max_unpacked_size)"};
+}
+
+Result<void> Pass::check_end() const {
+  const la_int64_t at = library_.archive_filter_bytes(reader_.get(), -1);
+  if (ends_.empty() || std::binary_search(ends_.begin(), ends_.end(), static_cast<std::uint64_t>(at))) return {};
+  return Error{ErrorCode::kArchive, "contents that end elsewhere than their header states"};
 }
 
 // Also bounds the time: what libarchive does for a header or a piece may take seconds, and that for each of them.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/archive/libarchive_feed.h"
@@ -31,6 +32,8 @@ class Pass {
 
   // A wrong password and a broken archive look the same, where contents tell until those of some member were read.
   void doubt_password(bool contents_tell) { password_in_doubt_ = true, contents_tell_ = contents_tell; }
+  // libarchive is to stand at one of these, which are sorted, after each member; anywhere if there are none.
+  void expect_ends(std::vector<std::uint64_t> ends) { ends_ = std::move(ends); }
 
   // False if libarchive knows no format like this.
   Result<bool> run();
@@ -57,6 +60,7 @@ class Pass {
   Result<void> move_to_spill(Growing& contents);
   Result<void> take_zeros(Growing& contents, std::uint64_t count);
   Result<void> count_unpacked(std::uint64_t size);
+  Result<void> check_end() const;
   Result<void> ask_whether_to_go_on(std::uint64_t size);
   std::optional<std::string> path_of(const char* name) const;
   Error failure(std::string_view member = {}) const;
@@ -79,6 +83,7 @@ class Pass {
   std::uint64_t unasked_ = 0;
   std::uint64_t handed_out_ = 0;
   double began_ = 0, asked_ = 0;  // seconds of this thread's CPU time, and of the clock
+  std::vector<std::uint64_t> ends_;
   std::size_t linked_ = 0;
   bool password_in_doubt_ = false;
   bool contents_tell_ = false;

@@ -102,6 +102,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                                        "spill",
                                        "links",
                                        "password",
+                                       "trusted",
                                        "max_members",
                                        "max_member_size",
                                        "max_directory_size",
@@ -109,16 +110,16 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
                                        nullptr};
   PyObject *source = nullptr, *root = nullptr, *name = nullptr, *prefixes = nullptr;
   PyObject *extract = nullptr, *member = nullptr, *spill = nullptr, *password = Py_None;
-  int first = 0, files = 1, links = 1, shared = 1;
+  int first = 0, files = 1, links = 1, shared = 1, trusted = 0;
   OpenedFile file;
   std::shared_ptr<const Secret> answer;
   OpenOptions opening;
   Limits& limits = opening.limits;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&pUUpOO&O&O&O&:Mount", const_cast<char**>(kNames),
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OUUO|$ppUiO&pUUpOpO&O&O&O&:Mount", const_cast<char**>(kNames),
                                    &source, &root, &name, &prefixes, &first, &files, &extract, &file.descriptor,
-                                   window_of, &file.window, &shared, &member, &spill, &links, &password, count_of,
-                                   &limits.members, count_of, &limits.member_size, count_of, &limits.directory_size,
-                                   count_of, &limits.unpacked_size)) {
+                                   window_of, &file.window, &shared, &member, &spill, &links, &password, &trusted,
+                                   count_of, &limits.members, count_of, &limits.member_size, count_of,
+                                   &limits.directory_size, count_of, &limits.unpacked_size)) {
     return nullptr;
   }
   ModuleState& state = object_state(type);
@@ -127,6 +128,7 @@ PyObject* mount_new(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   state.graveyard->empty();
   if (PyUnicode_Check(source) && file.descriptor < 0 && !audit_open(source)) return nullptr;
   opening.follow_links = links != 0;
+  opening.trusted = trusted != 0;
   MountOptions options;
   options.first = first != 0;
   options.files = files != 0;

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import intact
-from intact import _cli_pack, _cli_see, _password_file
+from intact import _cli_pack, _cli_see
 from intact._mounts import Mount
 from intact._names import is_shared_object
 from intact._password_file import PasswordFile
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
         if what is None:
             command.add_argument("archive", metavar="ARCHIVE")
-            _password_file.add_option(command)
+            _cli_see.add_opening(command)
         command.add_argument("--json", action="store_true", help="print JSON for scripts")
         command.set_defaults(function=function)
         return command
@@ -159,7 +159,9 @@ def _mount_for_run(options: argparse.Namespace) -> None:
 def _open(archive: str, options: argparse.Namespace | None = None) -> Mount:
     """The archive, opened and indexed but not visible to import."""
     path = os.path.abspath(archive)
-    return Mount(path, path, archive, (), password=None if options is None else PasswordFile(options.password_file))
+    if options is None:
+        return Mount(path, path, archive, ())
+    return Mount(path, path, archive, (), password=PasswordFile(options.password_file), trusted=options.trusted)
 
 
 def _members(mount: Mount) -> list[_Member]:

@@ -52,7 +52,7 @@ def add_commands(commands: Any, formatter: Any) -> None:
     doctor.add_argument("archive", nargs="?", metavar="ARCHIVE", help="app, archive, wheel or directory")
     doctor.add_argument("--extract", metavar="DIR", help="as if shared objects could be put there")
     doctor.add_argument("--json", action="store_true", help="print JSON for scripts")
-    _password_file.add_option(doctor)
+    add_opening(doctor)
     doctor.set_defaults(function=_doctor)
 
 
@@ -67,12 +67,19 @@ def add_archives(command: argparse.ArgumentParser) -> None:
     command.add_argument("--first", action="store_true", help="let the archives shadow the standard library")
     command.add_argument("--no-files", action="store_true", help="do not answer file functions below the roots")
     command.add_argument("--extract", metavar="DIR", help="put shared objects there if memory may not be executed")
+    add_opening(command)
+
+
+def add_opening(command: argparse.ArgumentParser) -> None:
+    """What it may take to open an archive."""
     _password_file.add_option(command)
+    command.add_argument("--trusted", action="store_true", help="read what is refused because of what reading it may cost")
 
 
 def mount_options(options: argparse.Namespace) -> dict[str, Any]:
     """The same for intact.mount."""
-    return {"first": options.first, "files": False if options.no_files else None, "extract": options.extract}
+    files = False if options.no_files else None
+    return {"first": options.first, "files": files, "extract": options.extract, "trusted": options.trusted}
 
 
 # ---- trace
@@ -93,7 +100,7 @@ def _trace(options: argparse.Namespace) -> int:
         print(f"intact: {options.output}: cannot be written there", file=sys.stderr)
         return 1
     title = " ".join(map(os.path.basename, archives)) or os.path.basename(" ".join(program[1:2]))
-    if len(archives) == 1 and program[:1] in ([], ["--"]) and _is_program(archives[0]):
+    if len(archives) == 1 and program[:1] in ([], ["--"]) and _is_program(archives[0], options.trusted):
         archives, program = [], ["--", archives[0], *program[1:]]
     arguments = (title, output, program, archives, mount_options(options), options.password_file)
     code = f"import sys; from intact import _trace; sys.exit(_trace.run(*{arguments!r}))"
@@ -101,12 +108,12 @@ def _trace(options: argparse.Namespace) -> int:
     os.execv(sys.executable, [sys.executable, *_args_from_interpreter_flags(), "-c", code])
 
 
-def _is_program(path: str) -> bool:
+def _is_program(path: str, trusted: bool) -> bool:
     """Whether python itself runs it: an app of ours, or anybody's zip with a __main__ that is not encrypted."""
     if os.path.isdir(path):
         return False
     try:
-        mount = Mount(path, os.path.abspath(path), path, ())
+        mount = Mount(path, os.path.abspath(path), path, (), trusted=trusted)
     except PasswordError:  # of no zip, which is listed without
         return False
     main = {row[0]: row[-1] for row in mount._members() if row[0] in ("__main__.py", "__main__.pyc")}
@@ -119,7 +126,8 @@ def _is_program(path: str) -> bool:
 def _doctor(options: argparse.Namespace) -> int:
     from intact import _doctor
 
-    findings = _doctor.examine(options.archive, options.extract, _password_file.PasswordFile(options.password_file))
+    password = _password_file.PasswordFile(options.password_file)
+    findings = _doctor.examine(options.archive, options.extract, password, options.trusted)
     if options.json:
         print(
             json.dumps(

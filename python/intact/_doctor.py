@@ -36,17 +36,21 @@ class Finding(NamedTuple):
 
 
 def examine(
-    archive: str | None, extract: str | None = None, password: Callable[[], bytes | None] | None = None
+    archive: str | None,
+    extract: str | None = None,
+    password: Callable[[], bytes | None] | None = None,
+    trusted: bool = False,
 ) -> list[Finding]:
     """Everything about this host, and about an archive if there is one.
 
-    extract: a directory where shared objects could be put, else that of INTACT_EXTRACT. password: as intact.mount takes it.
+    extract: a directory where shared objects could be put, else that of INTACT_EXTRACT. password, trusted: as intact.mount takes
+        them.
     """
     extract = extract or os.environ.get("INTACT_EXTRACT")
     host = [_python(), _glibc(), _proc(), _memory_files(), _files_switch()]
     extracting = [] if extract is None else [_extract_directory(extract)]
     executable = _executable_memory(any(each.status == "ok" for each in extracting))
-    return [*host, executable, *extracting, *(_archive(archive, password) if archive is not None else [])]
+    return [*host, executable, *extracting, *(_archive(archive, password, trusted) if archive is not None else [])]
 
 
 def can_run(findings: list[Finding]) -> bool:
@@ -194,9 +198,9 @@ def _extract_directory(directory: str) -> Finding:
 # ---- the archive
 
 
-def _archive(path: str, password: Callable[[], bytes | None] | None) -> list[Finding]:
+def _archive(path: str, password: Callable[[], bytes | None] | None, trusted: bool) -> list[Finding]:
     try:
-        mount = Mount(path, os.path.abspath(path), path, (), password=password)
+        mount = Mount(path, os.path.abspath(path), path, (), password=password, trusted=trusted)
     except (intact.Error, OSError) as error:
         return [Finding("archive", "fail", str(error), "", _remedy(error, "fetch or pack it again"))]
     findings = [Finding("archive", "ok", f"{path}: {mount.format}, {len(mount)} files"), *_encryption(mount)]

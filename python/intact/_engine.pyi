@@ -71,6 +71,7 @@ class Mount:
         links: bool = ...,
         shared: bool = ...,
         password: str | bytes | Callable[[], str | bytes | None] | None = ...,
+        trusted: bool = ...,
     ) -> None: ...
     @property
     def root(self) -> str: ...

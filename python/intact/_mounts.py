@@ -92,6 +92,7 @@ def mount(
     max_unpacked_size: "int | None" = None,
     spill: "str | os.PathLike[str] | None" = None,
     password: "str | bytes | Callable[[], str | bytes | None] | None" = None,
+    trusted: bool = False,
 ) -> "Mount":
     """Make an archive importable, and its files readable below its root.
 
@@ -116,6 +117,8 @@ def mount(
     spill: a directory for what is unpacked then, in a file without a name; by default it is kept in memory.
     password: of an archive with encrypted members, or a function that gives it, which is called once and only if something is
         encrypted. A str stands for its UTF-8. Without one such members are listed, and reading them is a PasswordError.
+    trusted: whoever made the archive means no harm: what is refused because of what reading it may cost, compressed rar 4 among
+        it, is read, whatever it costs. The limits above hold all the same.
 
     The newest mount wins where names clash; the same file mounted twice is two mounts. Raises ArchiveError if the archive
     is broken or of no known format, PasswordError if the password is wrong, TagError for a wheel that is not for this
@@ -149,6 +152,8 @@ def mount(
     options: "dict[str, Any]" = {cap: value for cap, value in caps.items() if value is not None}
     if not shared:
         options["shared"] = False
+    if trusted:
+        options["trusted"] = True
     if extract is not None:
         options["extract"] = os.path.abspath(os.fspath(extract))
     if spill is not None:

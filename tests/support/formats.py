@@ -97,18 +97,46 @@ def dos_time(seconds):
     return (when.tm_year - 1980) << 25 | when.tm_mon << 21 | when.tm_mday << 16 | when.tm_hour << 11 | when.tm_min << 5 | when.tm_sec // 2
 
 
-def rar4(members):
+def literals(content, codes, end=()):
+    """The bits of a Huffman table of so many codes in which the code of a byte, 255 aside, is the byte itself, and of what is coded by it.
+
+    First which lengths codes have, with a code for each: 8 bits is 0, unused is 10, and a run of unused ones is 11.
+    """
+    lengths = "".join(format(length, "04b") for length in (2, 15, 5, 1, 15, 8, 2))
+    unused = "".join("11" + format(run - 11, "07b") for run in (136, codes - 257 - 136))
+    return lengths + "0" * 255 + "10" + "0" + unused + "".join(format(code, "08b") for code in (*content, *end))
+
+
+def to_bytes(bits):
+    size = -(-len(bits) // 8)
+    return int(bits.ljust(8 * size, "0"), 2).to_bytes(size, "big")
+
+
+def packed4(content):
+    """Compressed as rar 4 does it, with its codes' own end of a file."""
+    return to_bytes("00" + literals(content, 404, [255]) + "00") + bytes(8)
+
+
+def packed5(content):
+    bits = literals(content, 430)
+    data = to_bytes(bits)
+    flags = 0x80 | 0x40 | 1 << 3 | (len(bits) - 1) % 8  # with a table, the last, two bytes of size, bits of the last byte
+    return struct.pack("<BBH", flags, 0x5A ^ flags ^ len(data) & 0xFF ^ len(data) >> 8, len(data)) + data
+
+
+def rar4(members, *, compressed=False, main=0):
     def block(kind, flags, rest):
         body = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
         return struct.pack("<H", zlib.crc32(body) & 0xFFFF) + body
 
-    out = [b"Rar!\x1a\x07\x00", block(0x73, 0, bytes(6))]
+    out = [b"Rar!\x1a\x07\x00", block(0x73, main, bytes(6))]
     for name, mode, mtime, content in members:
         data, name = content or b"", name.encode()
-        unix, version, stored = 3, 20, 0x30
-        fields = (len(data), len(data), unix, zlib.crc32(data), dos_time(mtime), version, stored, len(name), mode)
+        packed = packed4(data) if compressed else data
+        unix, version, method = 3, 20, 0x33 if compressed else 0x30
+        fields = (len(packed), len(data), unix, zlib.crc32(data), dos_time(mtime), version, method, len(name), mode)
         flags = 0x8000 | (0xE0 if content is None else 0)
-        out += [block(0x74, flags, struct.pack("<IIBIIBBHI", *fields) + name), data]
+        out += [block(0x74, flags, struct.pack("<IIBIIBBHI", *fields) + name), packed]
     return b"".join([*out, block(0x7B, 0x4000, b"")])
 
 
@@ -120,20 +148,27 @@ def vint(value):
     return bytes([*out, value])
 
 
-def rar5(members):
-    def block(rest):
-        body = vint(len(rest)) + rest
-        return struct.pack("<I", zlib.crc32(body)) + body
+RAR5 = b"Rar!\x1a\x07\x01\x00"
 
-    out = [b"Rar!\x1a\x07\x01\x00", block(vint(1) + vint(0) + vint(0))]
+
+def block5(rest):
+    body = vint(len(rest)) + rest
+    return struct.pack("<I", zlib.crc32(body)) + body
+
+
+def rar5(members, *, compressed=False, window=0, main=0, flags=0):
+    """`window`: 128 KiB times two to the power of it. `main`, `flags`: of the main header, and more of each file's."""
+
+    out = [RAR5, block5(vint(1) + vint(0) + vint(main))]
     for name, mode, mtime, content in members:
         data, name = content or b"", name.encode()
-        has_time, has_crc, unix = 2, 4, 1
-        rest = vint(2) + vint(2) + vint(len(data))  # a file, with data after its header
+        packed = packed5(data) if compressed else data
+        has_time, has_crc, unix, solid = 2, 4, 1, main & 4 and len(out) > 2
+        rest = vint(2) + vint(2 | flags) + vint(len(packed))  # a file, with data after its header
         rest += vint(has_time | has_crc | (content is None)) + vint(len(data)) + vint(mode) + struct.pack("<II", mtime, zlib.crc32(data))
-        rest += vint(0) + vint(unix) + vint(len(name)) + name  # stored
-        out += [block(rest), data]
-    return b"".join([*out, block(vint(5) + vint(0) + vint(0))])
+        rest += vint(compressed << 7 | bool(solid) << 6 | window << 10) + vint(unix) + vint(len(name)) + name
+        out += [block5(rest), packed]
+    return b"".join([*out, block5(vint(5) + vint(0) + vint(0))])
 
 
 def sevenzip_of(header, packed=b""):
