@@ -13,6 +13,7 @@
 
 #include "core/archive/formats.h"
 #include "core/archive/gzip.h"
+#include "core/archive/iso.h"
 #include "core/archive/libarchive_pass.h"
 #include "core/archive/rar.h"
 #include "core/archive/sevenzip_crypto.h"
@@ -68,6 +69,7 @@ Result<std::unique_ptr<Archive>> open_libarchive(Source& source, const OpenOptio
   std::vector<std::uint64_t> ends;
   if (!options.trusted) {
     INTACT_TRY(check_xar(whole, options.limits));
+    INTACT_TRY(check_iso(whole, options.limits));
     INTACT_ASSIGN(ends, check_rar(whole, options.limits));
   }
   Pass pass(*library, whole, compressed ? &unpacking : nullptr, options, *archive);

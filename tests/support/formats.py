@@ -184,6 +184,52 @@ def xar_of(*files, heap=b""):
     return b"xar!" + struct.pack(">HHQQI", 28, 1, len(packed), len(toc), 0) + packed + heap
 
 
+def both(value, layout="I"):
+    """A number in both orders of bytes; ECMA-119 7.3.3."""
+    return struct.pack("<" + layout, value) + struct.pack(">" + layout, value)
+
+
+def system_use(kind, *numbers):
+    """An entry of a record's system use area, of Rock Ridge's or SUSP's; bytes are taken as they are."""
+    body = b"".join(number if isinstance(number, bytes) else both(number) for number in numbers)
+    return kind + bytes([len(body) + 4, 1]) + body
+
+
+def iso_record(name, extent, size, flags=0, used=b""):
+    """What a directory says of one file, with its system use area; ECMA-119 9.1."""
+    body = both(extent) + both(size) + bytes([124, 5, 6, 12, 0, 0, 0, flags, 0, 0]) + both(1, "H") + bytes([len(name)]) + name
+    body += bytes(len(body) % 2) + used
+    return bytes([len(body) + 2, 0]) + body
+
+
+def iso_listing(*records):
+    """A directory: records do not cross the sectors' ends."""
+    sectors = [b""]
+    for record in records:
+        if len(sectors[-1]) + len(record) > 2048:
+            sectors.append(b"")
+        sectors[-1] += record
+    return b"".join(sector.ljust(2048, b"\0") for sector in sectors)
+
+
+def iso_of(root, listing, *sectors, end=26, joliet=None, block=2048):
+    """A volume of one directory, which says that it has `end` sectors; ECMA-119 8.4.
+
+    Sectors of 2,048 bytes: 16 the volume, 17 the end, 18 the path table, 19 the directory, from 20 on `sectors`. `root` is the directory's record.
+    `joliet` is the record of another tree's root: then 17 has that and 18 the end.
+    """
+
+    def descriptor(kind, escape, root):
+        text = kind + b"CD001\1\0" + b" " * 64 + bytes(8) + both(end) + escape.ljust(32, b"\0") + both(1, "H") + both(1, "H") + both(block, "H")
+        text += both(10) + struct.pack("<II", 18, 0) + struct.pack(">II", 18, 0) + root
+        return text.ljust(881, b" ") + b"\1\0"
+
+    volume, last = descriptor(b"\1", b"", root), b"\xffCD001\1"
+    path_table = b"\1\0" + struct.pack("<IH", 19, 1) + b"\0\0"
+    before = [volume, last, path_table] if joliet is None else [volume, descriptor(b"\2", b"%/E", joliet), last]
+    return (bytes(16 * 2048) + b"".join(sector.ljust(2048, b"\0") for sector in [*before, listing, *sectors])).ljust(26 * 2048, b"\0")
+
+
 def tar_of(*members, format=tarfile.GNU_FORMAT, **options):
     """A tar of (name, content or None for a directory or a dict of TarInfo's fields) in this order."""
     buffer = io.BytesIO()
