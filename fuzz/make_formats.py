@@ -21,7 +21,6 @@ from make_corpus import coder, number, zstd_frame  # noqa: E402
 from support.formats import (  # noqa: E402
     RAR5,
     block5,
-    both,
     hard_link,
     iso_listing,
     iso_of,

@@ -45,7 +45,7 @@ class Recorder {
     Phase phase;
     bool failed = false;
     PyRef subject;  // a module's name; of kLoad its spec; of kCompile the path; none for what else makes code
-    PyRef detail;   // of kImport who imports, a module's name, none for that around it; of kFind the spec that was found
+    PyRef detail;   // of kImport who imports (none: the module around it); of kFind the spec that was found
     int line = 0;   // of kImport: where
     unsigned long thread = 0;
     std::size_t parent = kNone;

@@ -79,4 +79,5 @@ class _Tables:
         return self._data[start : self._data.index(b"\0", start)].decode("utf-8", "replace")
 
     def _offset(self, address: int) -> int:
-        return next(offset + address - start for offset, start, size in self._loads if start <= address < start + size)
+        places = (offset + address - start for offset, start, size in self._loads if start <= address < start + size)
+        return int(next(places))
