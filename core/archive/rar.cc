@@ -16,8 +16,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view kStart4 = "Rar!\x1A\x07\x00"sv, kStart5 = "Rar!\x1A\x07\x01\x00"sv;
-constexpr std::size_t kMostHeader = std::size_t{1}
-                                    << 16;    // bytes; libarchive takes 2 MiB of rar 5, no program writes that
+constexpr std::size_t kMostHeader = 65536;    // bytes; of rar 5 libarchive takes 2 MiB, which no program writes
 constexpr std::size_t kMostName = 4096;       // bytes of rar 4; longer ones cannot be reached anyway
 constexpr std::ptrdiff_t kMostSlashes = 256;  // backslashes in it, which libarchive looks for from its start
 // Bytes of windows for which libarchive takes some two seconds; and as many for each byte of the archive.
