@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, epilog=f"example:\n  {example}", formatter_class=formatter)
         if what is None:
             command.add_argument("archive", metavar="ARCHIVE")
-            _cli_see.add_opening(command)
+        _cli_see.add_opening(command)
         command.add_argument("--json", action="store_true", help="print JSON for scripts")
         command.set_defaults(function=function)
         return command
@@ -156,12 +156,11 @@ def _mount_for_run(options: argparse.Namespace) -> None:
 # ---- ls, stat, verify
 
 
-def _open(archive: str, options: argparse.Namespace | None = None) -> Mount:
+def _open(archive: str, options: argparse.Namespace, password: PasswordFile | None = None) -> Mount:
     """The archive, opened and indexed but not visible to import."""
     path = os.path.abspath(archive)
-    if options is None:
-        return Mount(path, path, archive, ())
-    return Mount(path, path, archive, (), password=PasswordFile(options.password_file), trusted=options.trusted)
+    password = password or PasswordFile(options.password_file)
+    return Mount(path, path, archive, (), password=password, trusted=options.trusted)
 
 
 def _members(mount: Mount) -> list[_Member]:
@@ -286,7 +285,8 @@ def _info(options: argparse.Namespace) -> int:
 def _diff(options: argparse.Namespace) -> int:
     from intact import _info
 
-    differences = _info.compare(_open(options.old), _open(options.new))
+    password = PasswordFile(options.password_file)
+    differences = _info.compare(_open(options.old, options, password), _open(options.new, options, password))
     if options.json:
         print(json.dumps(differences, indent=1))
     else:
@@ -314,7 +314,8 @@ def _extract(options: argparse.Namespace) -> int:
 def _why(options: argparse.Namespace) -> int:
     from intact import _why
 
-    explanation = _why.explain(options.module, options.archives, first=options.first)
+    opening = {"first": options.first, "trusted": options.trusted, "password": PasswordFile(options.password_file)}
+    explanation = _why.explain(options.module, options.archives, **opening)
     if options.json:
         print(json.dumps(explanation, indent=1))
     else:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def explain(module: str, archives: Sequence[str], *, first: bool = False) -> dict[str, Any]:
-    """Mount `archives` and find `module`, its parents being imported for it.
+def explain(module: str, archives: Sequence[str], **options: Any) -> dict[str, Any]:
+    """Mount `archives`, with these options of intact.mount, and find `module`, its parents being imported for it.
 
     Keys: module; found (bool); origin and kind (None where not found); considered, a list of {place, verdict}.
     """
     for archive in archives:
-        intact.mount(archive, first=first)
+        intact.mount(archive, **options)
     considered = [{"place": m.root, "verdict": _verdict(m, module)} for m in intact.mounts()]
     try:
         spec = importlib.util.find_spec(module) if module else None

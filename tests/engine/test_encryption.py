@@ -294,6 +294,8 @@ def test_the_command_line_takes_the_password_from_a_file_stdin_or_the_environmen
     file = ["--password-file", tmp_path / "password"]
     for command in (["verify", archive], ["ls", archive], ["stat", archive], ["info", archive], ["doctor", archive]):
         assert intact_command(*command, *file).returncode == 0
+    assert intact_command("diff", "--password-file", "-", archive, archive, input="sesame\n").returncode == 0
+    assert "secret/module.py" in intact_command("why", *file, "--in", archive, "secret.module").stdout
     assert intact_command("extract", *file, archive, tmp_path / "out").returncode == 0
     assert (tmp_path / "out/secret/data").read_bytes() == FILES["secret/data"]
     run = ["run", "--password-file", "-", archive, "-c", "import secret.module, sys; print(sys.stdin.read(), secret.module.answer)"]

@@ -70,8 +70,8 @@ def intact_command(*arguments):
 def test_the_command_line_has_an_option(tmp_path):
     archive = tmp_path / "a.rar"
     archive.write_bytes(RAR4)
-    for command in (["ls"], ["stat"], ["info"], ["verify"], ["doctor"]):
-        assert intact_command(*command, "--trusted", archive).returncode == 0
+    for command in (["ls"], ["stat"], ["info"], ["verify"], ["doctor"], ["diff", archive], ["why", "trusted_module", "--in"]):
+        assert intact_command(command[0], "--trusted", *command[1:], archive).returncode == 0
     refused = intact_command("ls", archive)
     assert refused.returncode == 1 and "trusted=True" in refused.stderr
     assert intact_command("extract", "--trusted", archive, tmp_path / "out").returncode == 0
