@@ -123,11 +123,12 @@ def _compile_command(text: str) -> CodeType:
 def forget_command() -> None:
     """Have tracebacks not show the lines of the ``-c`` that started us where a program's own ``<string>`` is meant.
 
-    Only 3.13.0 keeps them under that name.
+    3.13.0 keeps them under that name, later 3.13s by what is alike in all ``<string>``; nothing else is there yet.
     """
     linecache = sys.modules.get("linecache")
     if linecache is not None:
         linecache.cache.pop("<string>", None)
+        getattr(linecache, "_interactive_cache", {}).clear()
 
 
 def _run_script(script: str, main: ModuleType) -> None:

@@ -474,7 +474,7 @@ def test_what_python_itself_does_not_run_is_mounted_as_with_intact_run(tmp_path,
 
 
 def test_a_programs_own_strings_show_no_lines_of_ours_in_tracebacks(tmp_path):
-    """On 3.13.0 they showed those of the command that the trace runs by."""
+    """On 3.13 they showed those of the command that the trace runs by."""
     (tmp_path / "script.py").write_text("exec('raise ValueError(1)')\n")
     done = trace("-o", "trace.txt", "--", "script.py", cwd=tmp_path)
     control = building.python("script.py", cwd=tmp_path)
