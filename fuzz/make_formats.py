@@ -106,6 +106,7 @@ def rejected_tars():
     yield "gzip-in-gzip.tar.gz", gzip.compress(gzip.compress(tar(header(), CONTENT), mtime=0), mtime=0)
     yield "xz-cut.tar.xz", lzma.compress(tar(header(), CONTENT))[:-13]
     yield "xz-no-archive.xz", lzma.compress(CONTENT)
+    yield "compressed-by-compress.Z", b"\x1f\x9d\x90" + CONTENT
     yield "bzip2-cut.tar.bz2", bz2.compress(tar(header(), CONTENT))[:-4]
     yield "bzip2-in-xz.tar.xz", lzma.compress(bz2.compress(tar(header(), CONTENT)))
 

@@ -27,7 +27,6 @@ bool is_zstd(std::string_view start) {  // the second is a skippable frame, as p
   return start.starts_with("\x28\xB5\x2F\xFD"sv) || start.starts_with("\x50\x2A\x4D\x18"sv);
 }
 bool is_lz4(std::string_view start) { return start.starts_with("\x04\x22\x4D\x18"sv); }
-bool is_compress(std::string_view start) { return start.starts_with("\x1F\x9D"sv); }
 
 // There is no magic: properties, a dictionary's size that an encoder makes, and the size, or that it is unknown (XZ
 // Utils' doc/lzma-file-format.txt).
@@ -58,7 +57,6 @@ const Unpacking::Filter* Unpacking::find_filter() const {
       {ARCHIVE_FILTER_ZSTD, ".zst", is_zstd, &Libarchive::archive_libzstd_version},
       {ARCHIVE_FILTER_LZ4, ".lz4", is_lz4, &Libarchive::archive_liblz4_version},
       {ARCHIVE_FILTER_LZMA, ".lzma", is_lzma, &Libarchive::archive_liblzma_version},
-      {ARCHIVE_FILTER_COMPRESS, ".Z", is_compress, nullptr},
   };
   std::byte buffer[kLongestMagic];
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(input_.size(), sizeof buffer));
@@ -66,8 +64,7 @@ const Unpacking::Filter* Unpacking::find_filter() const {
   const std::string_view start(reinterpret_cast<const char*>(buffer), size);
   const auto* const found =
       std::ranges::find_if(kFilters, [start](const Filter& filter) { return filter.begins(start); });
-  const bool can =
-      found != std::end(kFilters) && (found->version == nullptr || (library_.*found->version)() != nullptr);
+  const bool can = found != std::end(kFilters) && (library_.*found->version)() != nullptr;
   return can ? found : nullptr;
 }
 

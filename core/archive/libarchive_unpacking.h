@@ -1,4 +1,4 @@
-// Unpacking: what an archive is compressed with as a whole (bzip2, xz, lzma, zstd, lz4, compress), unpacked piece by
+// Unpacking: what an archive is compressed with as a whole (bzip2, xz, lzma, zstd, lz4), unpacked piece by
 // piece for who reads the archive in it.
 //
 // libarchive could do both at once, but would then end where the archive ends, which mostly is before the checksums of

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// cpio; 7z, cab, xar and rar; gzip, bzip2, xz, zstd, lz4 and compress.
+// cpio; 7z, cab, xar and rar; gzip, bzip2, xz, zstd and lz4.
 constexpr std::string_view kBeginnings[] = {"070701"sv,
                                             "070702"sv,
                                             "070707"sv,
@@ -25,8 +25,7 @@ constexpr std::string_view kBeginnings[] = {"070701"sv,
                                             "BZh"sv,
                                             "\xFD\67zXZ"sv,
                                             "\x28\xB5\x2F\xFD"sv,
-                                            "\x04\x22\x4D\x18"sv,
-                                            "\x1F\x9D"sv};
+                                            "\x04\x22\x4D\x18"sv};
 constexpr std::size_t kBlock = 512;       // of a tar
 constexpr std::size_t kIsoStart = 32769;  // behind the system area and a type
 constexpr std::string_view kIso = "CD001";

@@ -21,6 +21,7 @@ ARCHIVE = {
     "checksum-wrong.cab": "Checksum error CFDATA",
     "checksum-wrong.tar": "Damaged tar archive",
     "comment-in-a-name.xar": "a comment",
+    "compressed-by-compress.Z": "of no known archive format",
     "compressed.4.rar": "only with trusted=True",
     "continuation-before.iso": "not behind what it continues",
     "continuation-beyond-its-block.iso": "beyond its block",
