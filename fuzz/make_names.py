@@ -11,7 +11,8 @@ import tarfile
 import zlib
 
 import make_formats
-from make_formats import EVIL, ROOT, both, iso_of, iso_record, newc, number, rar4, rar5, sevenzip_of, tar_of, write
+from make_formats import EVIL, ROOT, newc, number, write
+from support.formats import both, iso_of, iso_record, rar4, rar5, sevenzip_of, tar_of
 
 GOOD = ("good", b"x")
 SECTOR = 2048
@@ -50,7 +51,7 @@ def sevenzip(members):
     attributes = b"\1\0" + b"".join(struct.pack("<I", mode(content) << 16 | 0x8000) for content in contents)
     files = number(len(members)) + b"\x11" + number(len(names)) + names + b"\x15" + number(len(attributes)) + attributes
     header = b"\1\4" + info + b"\0\5" + files + b"\0\0"
-    return sevenzip_of(packed, header)
+    return sevenzip_of(header, packed)
 
 
 def xar(members):

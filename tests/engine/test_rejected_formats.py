@@ -1,6 +1,6 @@
 """Hostile archives of the formats that libarchive reads, and how each refusal reads.
 
-The inputs are files of tests/rejected/libarchive, which fuzz/make_formats.py and fuzz/make_names.py write. Each has one defect and is named for it.
+The inputs are files of tests/rejected/libarchive, which fuzz/make_formats.py, make_isos.py and make_names.py write. Each has one defect and is named for it.
 """
 
 from pathlib import Path
