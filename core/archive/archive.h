@@ -31,8 +31,7 @@ struct Limits {
   std::uint64_t member_size = std::uint64_t{4} << 30;     // bytes, unpacked
   std::uint64_t directory_size = std::uint64_t{1} << 30;  // bytes of the central directory, or of all names
   std::uint64_t unpacked_size = std::uint64_t{1} << 30;   // bytes kept of an archive that is unpacked when it is opened
-  // Of CPU that libarchive may take, and one more for each MiB that it hands out.
-  double seconds = 20;
+  std::uint64_t seconds = 20;  // of CPU that libarchive may take, and one more for each MiB that it hands out
 };
 
 struct OpenOptions {

@@ -9,9 +9,10 @@
 #include <dlfcn.h>
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
 #include <memory>
+
+#include "core/base/lazy.h"
 
 namespace intact {
 namespace {
@@ -20,8 +21,6 @@ struct Library {
   decltype(&BZ2_bzDecompressInit) init = nullptr;
   decltype(&BZ2_bzDecompress) decompress = nullptr;
   decltype(&BZ2_bzDecompressEnd) end = nullptr;
-
-  bool usable() const { return init != nullptr && decompress != nullptr && end != nullptr; }
 
   // Null if the library cannot be loaded, which need not be so the next time.
   static const Library* get() {
@@ -34,10 +33,8 @@ struct Library {
     made.init = reinterpret_cast<decltype(made.init)>(dlsym(handle, "BZ2_bzDecompressInit"));
     made.decompress = reinterpret_cast<decltype(made.decompress)>(dlsym(handle, "BZ2_bzDecompress"));
     made.end = reinterpret_cast<decltype(made.end)>(dlsym(handle, "BZ2_bzDecompressEnd"));
-    if (!made.usable()) return nullptr;
-    auto library = std::make_unique<const Library>(made);
-    const Library* before = nullptr;
-    return known.compare_exchange_strong(before, library.get()) ? library.release() : before;
+    if (made.init == nullptr || made.decompress == nullptr || made.end == nullptr) return nullptr;
+    return &publish(known, made);
   }
 };
 

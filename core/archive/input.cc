@@ -38,6 +38,13 @@ void Input::give_back(Source& source) {
   if (!in_memory()) source.bytes = std::move(file_);
 }
 
+std::string_view Input::text(std::uint64_t offset, std::span<std::byte> buffer) const {
+  const std::uint64_t left = size() - std::min(offset, size());
+  buffer = buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size())));
+  if (!read(offset, buffer)) return {};
+  return {reinterpret_cast<const char*>(buffer.data()), buffer.size()};
+}
+
 Result<void> Input::read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const {
   if (in_memory()) {
     const auto from = bounded(memory_.span(), offset, head.size() + target.size());

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <variant>
 
 #include "core/archive/archive.h"
@@ -48,6 +49,8 @@ class Input {
   // Fills `target`, and with read2 `head` before it, from `offset` on. kArchive if the bytes end before.
   Result<void> read(std::uint64_t offset, std::span<std::byte> target) const { return read2(offset, {}, target); }
   Result<void> read2(std::uint64_t offset, std::span<std::byte> head, std::span<std::byte> target) const;
+  // As much as `buffer` takes and there is at `offset`, in the buffer; nothing if it cannot be read.
+  std::string_view text(std::uint64_t offset, std::span<std::byte> buffer) const;
 
  private:
   Input(Bytes memory) : memory_(std::move(memory)), size_(memory_.size()) {}

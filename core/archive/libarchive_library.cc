@@ -2,8 +2,7 @@
 
 #include <dlfcn.h>
 
-#include <atomic>
-#include <memory>
+#include "core/base/lazy.h"
 
 namespace intact {
 
@@ -26,6 +25,7 @@ Result<Libarchive> load() {
   return library;
 }
 
+// Never destroyed: threads may outlast main.
 std::atomic<const Libarchive*> loaded{nullptr};
 
 }  // namespace
@@ -34,10 +34,7 @@ std::atomic<const Libarchive*> loaded{nullptr};
 Result<const Libarchive*> Libarchive::get() {
   if (const Libarchive* const known = loaded.load()) return known;
   INTACT_ASSIGN(const Libarchive library, load());
-  auto made = std::make_unique<const Libarchive>(library);
-  const Libarchive* before = nullptr;
-  if (loaded.compare_exchange_strong(before, made.get())) return made.release();
-  return before;
+  return &publish(loaded, library);
 }
 
 std::string Libarchive::reason(archive* reader) const {

@@ -1,7 +1,6 @@
 #include "core/archive/libarchive_pass.h"
 
 #include <locale.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include "core/archive/rar.h"
 #include "core/archive/sevenzip_crypto.h"
 #include "core/archive/zip_names.h"
+#include "core/base/clock.h"
 #include "core/base/path.h"
 
 namespace intact {
@@ -23,7 +23,8 @@ using Where = SequentialArchive::Where;
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;         // bytes copied at once
 constexpr std::uint64_t kAskEvery = std::uint64_t{8} << 20;  // bytes of contents between two questions whether to go on
-constexpr double kAskAfter = 0.1;                            // seconds without a question
+constexpr std::int64_t kSecond = 1'000'000'000;              // nanoseconds
+constexpr std::int64_t kAskAfter = kSecond / 10;             // without a question
 constexpr std::size_t kMostLinked = 50'000;                  // for which libarchive takes some two seconds
 constexpr std::uint64_t kHeader = 512;                       // bytes that a member counts as beside its contents
 constexpr int kMostEmpty = 1000;                             // pieces after one another that have nothing in them
@@ -50,12 +51,6 @@ class Utf8Locale {
   locale_t ours_, before_ = nullptr;
 };
 
-double seconds_of(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 }  // namespace
 
 void Pass::support_formats() {
@@ -80,7 +75,7 @@ Result<bool> Pass::run() {
   reader_ = ReaderPtr(library_.archive_read_new(), {library_.archive_read_free});
   if (!reader_) return Error{ErrorCode::kArchive, "no memory for libarchive"};
   support_formats();
-  began_ = seconds_of(CLOCK_THREAD_CPUTIME_ID), asked_ = seconds_of(CLOCK_MONOTONIC);
+  began_ = thread_time_now(), asked_ = monotonic_now();
   auto members = read_members();
   if (password_in_doubt_ && wrong_password_ && (members || members.error().code == ErrorCode::kArchive))
     return *wrong_password_;
@@ -275,14 +270,14 @@ Result<void> Pass::check_end() const {
 // Also bounds the time: what libarchive does for a header or a piece may take seconds, and that for each of them.
 Result<void> Pass::ask_whether_to_go_on(std::uint64_t size) {
   unasked_ += size;
-  const double now = seconds_of(CLOCK_MONOTONIC);
+  const std::int64_t now = monotonic_now();
   if (unasked_ < kAskEvery && now - asked_ < kAskAfter) return {};
   handed_out_ += std::exchange(unasked_, 0);
   asked_ = now;
   if (!options_.go_on()) return system_error(EINTR, "opening it");
-  const double most = options_.limits.seconds + static_cast<double>(handed_out_ >> 20);
-  if (seconds_of(CLOCK_THREAD_CPUTIME_ID) - began_ <= most) return {};
-  return Error{ErrorCode::kArchive, "takes longer to read than " + std::to_string(static_cast<int>(most)) + " s"};
+  const std::uint64_t most = options_.limits.seconds + (handed_out_ >> 20);
+  if (thread_time_now() - began_ <= static_cast<std::int64_t>(most) * kSecond) return {};
+  return Error{ErrorCode::kArchive, "takes longer to read than " + std::to_string(most) + " s"};
 }
 
 // The path of a member or of a hard link's target; nothing if it is none below a root. Tars often begin theirs with

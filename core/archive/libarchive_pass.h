@@ -82,7 +82,7 @@ class Pass {
   std::uint64_t names_size_ = 0;
   std::uint64_t unasked_ = 0;
   std::uint64_t handed_out_ = 0;
-  double began_ = 0, asked_ = 0;  // seconds of this thread's CPU time, and of the clock
+  std::int64_t began_ = 0, asked_ = 0;  // nanoseconds of this thread's CPU time, and of the clock
   std::vector<std::uint64_t> ends_;
   std::size_t linked_ = 0;
   bool password_in_doubt_ = false;

@@ -59,9 +59,7 @@ const Unpacking::Filter* Unpacking::find_filter() const {
       {ARCHIVE_FILTER_LZMA, ".lzma", is_lzma, &Libarchive::archive_liblzma_version},
   };
   std::byte buffer[kLongestMagic];
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(input_.size(), sizeof buffer));
-  if (!input_.read(0, {buffer, size})) return nullptr;
-  const std::string_view start(reinterpret_cast<const char*>(buffer), size);
+  const std::string_view start = input_.text(0, buffer);
   const auto* const found =
       std::ranges::find_if(kFilters, [start](const Filter& filter) { return filter.begins(start); });
   const bool can = found != std::end(kFilters) && (library_.*found->version)() != nullptr;

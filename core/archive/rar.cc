@@ -287,10 +287,8 @@ Result<std::uint64_t> RarWalk::packed_size5(Reader& header, std::uint64_t extra,
 }  // namespace
 
 int rar_version(const Input& input) {
-  std::byte bytes[kStart5.size()] = {};
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(sizeof bytes, input.size()));
-  if (!input.read(0, std::span(bytes).first(size))) return 0;
-  const std::string_view start(reinterpret_cast<const char*>(bytes), size);
+  std::byte bytes[kStart5.size()];
+  const std::string_view start = input.text(0, bytes);
   return start.starts_with(kStart4) ? 4 : start == kStart5 ? 5 : 0;
 }
 

@@ -331,8 +331,7 @@ Result<std::optional<DecryptedSevenzip>> Decryptor::run() {
 
 bool is_sevenzip(const Input& input) {
   std::byte start[kSignature.size()];
-  return input.size() >= sizeof start && input.read(0, start) &&
-         std::memcmp(start, kSignature.data(), sizeof start) == 0;
+  return input.text(0, start) == kSignature;
 }
 
 Result<std::optional<DecryptedSevenzip>> decrypt_sevenzip(const Input& input, const OpenOptions& options) {

@@ -44,21 +44,14 @@ bool is_tar_header(std::string_view block) {
   return all - field + kSize * ' ' == stated;
 }
 
-std::string_view read(const Input& input, std::uint64_t offset, std::span<std::byte> buffer) {
-  const std::uint64_t left = input.size() - std::min(offset, input.size());
-  buffer = buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size())));
-  if (!input.read(offset, buffer)) return {};
-  return {reinterpret_cast<const char*>(buffer.data()), buffer.size()};
-}
-
 }  // namespace
 
 bool begins_as_no_zip(const Input& input) {
   std::byte first[kBlock], iso[kIso.size()];
-  const std::string_view start = read(input, 0, first);
+  const std::string_view start = input.text(0, first);
   return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
                      [&](std::string_view beginning) { return start.starts_with(beginning); }) ||
-         is_tar_header(start) || read(input, kIsoStart, iso) == kIso;
+         is_tar_header(start) || input.text(kIsoStart, iso) == kIso;
 }
 
 }  // namespace intact

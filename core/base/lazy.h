@@ -8,8 +8,19 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 
 namespace intact {
+
+// Where many may make the same value at once: gives what stands in `place`, which is `value` if nothing did. It lives
+// as long as nobody deletes it.
+template <typename T>
+const T& publish(std::atomic<const T*>& place, T value) {
+  auto made = std::make_unique<const T>(std::move(value));
+  const T* published = nullptr;
+  if (place.compare_exchange_strong(published, made.get(), std::memory_order_acq_rel)) return *made.release();
+  return *published;
+}
 
 template <typename T>
 class Lazy {
@@ -23,10 +34,7 @@ class Lazy {
   template <typename Make>
   const T& get(Make make) const {
     if (const T* known = value_.load(std::memory_order_acquire)) return *known;
-    auto made = std::make_unique<const T>(make());
-    const T* published = nullptr;
-    if (value_.compare_exchange_strong(published, made.get(), std::memory_order_acq_rel)) return *made.release();
-    return *published;
+    return publish<T>(value_, make());
   }
 
  private:
