@@ -96,7 +96,7 @@ free_threaded() {
   code=$?
   if [ $code -eq 3 ]; then leave_out "free-threaded: no such interpreter, see $logs/free-threaded.log"; return $LEFT_OUT; fi
   [ $code -eq 0 ] && TOOLS="pytest pytest-timeout hypothesis<6.140" tools/install.sh "$found" cp313t &&
-    build/venv/cp313t/bin/pytest --site=build/site/cp313t tests/engine/test_{concurrency,file_loading,finder,importing,interpreters,isolation,loader,mount,native,patching,roots,shutdown,trace}.py
+    build/venv/cp313t/bin/pytest --site=build/site/cp313t tests/engine/test_{concurrency,file_loading,finder,importing,interpreters,isolation,loader,mount,native,patching,roots,shutdown,trace,trace_command}.py
 }
 
 built_with_clang() {

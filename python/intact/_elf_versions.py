@@ -1,4 +1,4 @@
-"""Symbol versions of a shared object, for _doctor.py: the dynamic linker refuses one that needs what a library does not have.
+"""Symbol versions of a shared object, for _doctor_archive.py: the dynamic linker refuses one that needs what a library does not have.
 
 Of bytes that the engine has checked, or of a library that the dynamic linker has loaded. Formats: LSB core, "Symbol
 Versioning" (https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html).
