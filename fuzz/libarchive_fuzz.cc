@@ -13,9 +13,8 @@
 namespace {
 
 using namespace intact;
+using fuzz::kLimits;
 using fuzz::require;
-
-constexpr Limits kLimits{.members = 1000, .member_size = 1 << 19, .directory_size = 1 << 20, .unpacked_size = 1 << 20};
 
 void compare(const Archive& memory, const Archive& file) {
   require(std::string_view(memory.format()) == file.format());
