@@ -133,6 +133,8 @@ def rejected_cpios():
 def left_out_cpios():
     yield "1-name-empty.cpio", newc((b"good", CONTENT, {}), (b"m", b"", {"namesize": 0}))
     yield "1-hard-link-no-utf8.cpio", newc((b"\xff\xfe", CONTENT, {"ino": 5, "nlink": 2}), (b"good", CONTENT, {}))
+    linked = {"ino": 9, "nlink": 9, "mode": 0o40755}
+    yield "2-hard-links-to-a-directory.cpio", newc((b"d", b"", linked), (b"d", b"", linked), (b"e", b"", linked), (b"good", CONTENT, {}))
 
 
 # ---- 7z, plain (make_corpus.py has the encrypted ones)

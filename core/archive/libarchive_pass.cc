@@ -110,7 +110,9 @@ Result<void> Pass::add(archive_entry* header) {
   const mode_t type = library_.archive_entry_filetype(header);
   const bool hard_link = library_.archive_entry_hardlink(header) != nullptr;
   const auto linked = hard_link ? path_of(library_.archive_entry_hardlink_utf8(header)) : std::nullopt;
-  const bool known = hard_link ? linked.has_value() : type == AE_IFREG || type == AE_IFDIR || type == AE_IFLNK;
+  // In a cpio directories may say that they are links, too.
+  const bool known =
+      hard_link ? linked.has_value() && type != AE_IFDIR : type == AE_IFREG || type == AE_IFDIR || type == AE_IFLNK;
   INTACT_TRY(ask_whether_to_go_on(kHeader));
   if (archive_.entries().size() + archive_.unreachable() >= options_.limits.members)
     return Error{ErrorCode::kArchive, "more members than the limit of " + std::to_string(options_.limits.members)};
