@@ -90,6 +90,7 @@ Result<bool> Pass::read_members() {
   for (bool first = true; status == ARCHIVE_OK || status == ARCHIVE_WARN; first = false) {
     archive_entry* header = nullptr;
     header_cap_.begin();
+    errno = 0;
     status = library_.archive_read_next_header(reader_.get(), &header);
     header_cap_.end();
     // A tar without members is nothing but zeros, which are no sign of an archive, unless somebody has compressed them.
@@ -105,6 +106,9 @@ Result<bool> Pass::read_members() {
 }
 
 Result<void> Pass::add(archive_entry* header) {
+  // What it is asked for and cannot convert libarchive takes for a want of memory if that is what errno says, of
+  // whatever went before; and then it ends the process.
+  errno = 0;
   const char* const stored_name = library_.archive_entry_pathname_utf8(header);
   const auto path = path_of(stored_name);
   const mode_t type = library_.archive_entry_filetype(header);

@@ -104,6 +104,19 @@ def test_what_libarchive_does_for_a_xar_is_capped(name):
         intact.mount(formats.xar_of(*more, heap=bytes(10_001)), name="more", **limits)
 
 
+def test_a_want_of_memory_before_is_no_matter():
+    """libarchive ended the process where a name is no UTF-8 and errno said ENOMEM, of whatever went before."""
+    program = f"""if True:
+        import contextlib, intact, mmap
+        data = {newc(bytes([255]), 5, 2) + newc(b"good", 6, 1) + newc(b"TRAILER!!!", 0, 1)!r}
+        intact.mount(data).unmount()
+        with contextlib.suppress(OSError):
+            mmap.mmap(-1, 2**62)
+        print(list(intact.mount(data)))
+    """
+    assert building.output_of("-c", program) == "['good']\n"
+
+
 def test_a_xar_in_what_is_unpacked_piece_by_piece_is_none():
     """It could not be checked before libarchive reads it. gzip is unpacked whole."""
     xar = formats.xar_of(file(1, name="a"))
